@@ -1,0 +1,1 @@
+"""The program that receives events, judges them, stores them and shows them."""

@@ -1,0 +1,1 @@
+"""The rule engine: load Sigma rules, compile them, match events, make alerts."""

@@ -1,0 +1,1 @@
+"""One module an enricher: adds fields to an event before detection and storage."""

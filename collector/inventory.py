@@ -1,0 +1,138 @@
+"""The inventory: who and what is registered. Read from YAML files, one schema, any split over files.
+
+Every ``*.yml`` in the inventory folder may hold any of the top-level keys of ``Inventory``; lists are joined.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from telemetry.work import SnmpCredential
+
+Id = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="letters, digits, '.', '_', '-'; at most 64"
+    ),
+]
+
+
+class Level(enum.StrEnum):
+    """The four levels of the extranet: 市 县 乡镇(街道) 村(社区)."""
+
+    CITY = "city"
+    COUNTY = "county"
+    TOWNSHIP = "township"
+    VILLAGE = "village"
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of everything that a person writes."""
+
+
+class Unit(Strict):
+    """A unit (单位). ``parent`` makes the tree; the root has none."""
+
+    id: Id
+    name: str
+    level: Level
+    parent: Id | None = None
+    name_en: str = ""
+
+
+class Person(Strict):
+    id: Id
+    name: str
+    unit: Id | None = None
+    phone: str = ""
+    email: str = ""
+    language: Annotated[str, msgspec.Meta(pattern="^(zh-CN|en)$", description="zh-CN or en")] = "zh-CN"
+
+
+class Zone(Strict):
+    """A security zone, e.g. government intranet, DMZ, internet."""
+
+    id: Id
+    name: str
+    name_en: str = ""
+
+
+class Prefix(Strict):
+    """An address range and whose it is; the longest match wins."""
+
+    prefix: str
+    unit: Id | None = None
+    zone: Id | None = None
+    note: str = ""
+
+
+class Responsible(Strict):
+    """谁主管谁负责、谁运营谁负责、谁使用谁负责: person ids."""
+
+    authority: Id
+    operator: Id
+    user: Id
+
+
+class Device(Strict):
+    """A network device. ``router`` may send router advertisements from its ``addresses`` and ``macs``."""
+
+    id: Id
+    name: str
+    unit: Id
+    address: str
+    addresses: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    zone: Id | None = None
+    credential: Id | None = None
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 161
+    interval: Annotated[int, msgspec.Meta(ge=10, le=86400, description="seconds between polls, 10 to 86400")] = 60
+    router: bool = False
+    advertises: tuple[str, ...] = ()
+    segments: tuple[Id, ...] = ()
+    """Units on whose segment this router advertises; its own unit when empty."""
+    measured_from: Id | None = None
+    """Unit whose agent polls it; by default its own unit, else the nearest unit above that has an agent."""
+    level: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+    cii: bool = False
+    responsible: Responsible | None = None
+
+
+class System(Strict):
+    """An information system, portal or platform, checked for IPv6 readiness."""
+
+    id: Id
+    name: str
+    unit: Id
+    domains: tuple[str, ...]
+    ports: tuple[int, ...] = (80, 443)
+    addresses: tuple[str, ...] = ()
+    zone: Id | None = None
+    private: bool = False
+    """Not published outside: unique-local addresses are then acceptable."""
+    measured_from: Id | None = None
+    level: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+    cii: bool = False
+    responsible: Responsible | None = None
+
+
+class Credential(SnmpCredential, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An SNMP credential. Secrets may be ``file:PATH`` so that they stay out of the inventory."""
+
+    id: Id
+
+
+class Inventory(Strict):
+    """The whole of it."""
+
+    units: tuple[Unit, ...] = ()
+    people: tuple[Person, ...] = ()
+    zones: tuple[Zone, ...] = ()
+    prefixes: tuple[Prefix, ...] = ()
+    devices: tuple[Device, ...] = ()
+    systems: tuple[System, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    resolvers: tuple[str, ...] = ()

@@ -1,0 +1,155 @@
+"""Every field an event may have: name, type, meaning, unit, label in zh and en. The only list.
+
+Elasticsearch templates, the SQLite layout, validation at the edge and the field reference are made from it. Names are
+ECS 8 where ECS has one; the rest is under ``tengwang.`` and uses the standard's own term (IF-MIB, RFC 4861 ...).
+To add a field, add one row; ``SCHEMA`` then rises by one.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+SCHEMA = 1
+"""Version of this list. An older collector sets a newer agent's unknown fields apart instead of refusing the event."""
+
+
+class Type(enum.StrEnum):
+    KEYWORD = "keyword"
+    TEXT = "text"
+    LONG = "long"
+    DOUBLE = "double"
+    BOOLEAN = "boolean"
+    IP = "ip"
+    DATE = "date"
+    JSON = "json"
+
+
+K, TEXT, LONG, DOUBLE, BOOL, IP, DATE, JSON = Type
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One field. ``many``: a list of values is allowed. ``column``: often filtered by, so SQLite gives it a column."""
+
+    name: str
+    type: Type
+    meaning: str
+    zh: str
+    en: str
+    unit: str = ""
+    many: bool = False
+    column: bool = False
+
+
+F = Field
+
+# fmt: off
+FIELDS: tuple[Field, ...] = (
+    # --- base
+    F("@timestamp", DATE, "When it happened, by the agent's clock", "时间", "Time", "ms", column=True), F("event.id", K, "agent id, epoch and sequence; the same for every delivery", "事件编号", "Event id", column=True),
+    F("event.ingested", DATE, "When the collector received it", "入库时间", "Ingested", "ms"), F("event.kind", K, "event, state, metric or alert (ECS)", "种类", "Kind"),
+    F("event.category", K, "ECS category", "类别", "Category", many=True), F("event.type", K, "ECS type", "类型", "Type", many=True),
+    F("event.dataset", K, "Which source made it, e.g. tengwang.flow", "数据集", "Dataset", column=True), F("event.action", K, "What happened, within its dataset", "动作", "Action", column=True),
+    F("event.outcome", K, "success, failure or unknown", "结果", "Outcome"), F("event.severity", LONG, "Severity of an alert: 1 informational to 5 critical", "严重度", "Severity"),
+    F("event.reason", K, "Why, as a short stable word", "原因", "Reason"), F("event.start", DATE, "First packet or start of the period", "开始", "Start", "ms"),
+    F("event.end", DATE, "Last packet or end of the period", "结束", "End", "ms"), F("event.duration", LONG, "Length of the period", "时长", "Duration", "ns"),
+    F("message", TEXT, "One readable line", "说明", "Message"), F("tags", K, "Free labels", "标签", "Tags", many=True),
+    # --- agent and delivery
+    F("agent.id", K, "The agent's id, given at enrolment", "探针编号", "Agent id", column=True), F("agent.name", K, "The agent's name, by default its host name", "探针", "Agent"),
+    F("agent.version", K, "The agent's program version", "探针版本", "Agent version"), F("tengwang.agent.epoch", LONG, "Boot epoch of the agent program", "启动纪元", "Epoch", column=True),
+    F("tengwang.agent.sequence", LONG, "Gap-free number within the epoch", "序号", "Sequence", column=True), F("tengwang.time.flag", K, "past or future: the event's own time is not believable", "时间异常", "Time flag"),
+    F("tengwang.time.skew", LONG, "Agent clock less collector clock", "时钟偏差", "Clock skew", "ms"), F("tengwang.unknown_fields", JSON, "Fields of a newer agent that this collector does not know", "未识别字段", "Unknown fields"),
+    F("tengwang.ledger.collected", LONG, "Events accepted by the spool in this epoch", "已采集", "Collected"), F("tengwang.ledger.acked", LONG, "Events the collector confirmed as stored", "已入库", "Stored"),
+    F("tengwang.ledger.spooled", LONG, "Events waiting on the agent's disk", "待发送", "Spooled"), F("tengwang.ledger.dropped", LONG, "Events dropped, all reasons", "已丢弃", "Dropped"),
+    F("tengwang.ledger.detail", JSON, "Dropped by reason", "丢弃明细", "Dropped by reason"), F("tengwang.drop.epoch", LONG, "Epoch of the dropped range", "丢弃纪元", "Dropped epoch"),
+    F("tengwang.drop.first", LONG, "First sequence of a dropped range", "丢弃起始", "Dropped from"), F("tengwang.drop.last", LONG, "Last sequence of a dropped range", "丢弃截止", "Dropped to"),
+    F("tengwang.drop.count", LONG, "Events in the dropped range", "丢弃数量", "Dropped count"), F("tengwang.input.type", K, "Which input this is about", "采集项", "Input", many=True),
+    F("tengwang.input.state", K, "on, off, blind or failing", "采集状态", "Input state"), F("tengwang.input.advice", TEXT, "The command or change that would help", "处理建议", "Advice"),
+    F("tengwang.input.lost", LONG, "Lost before it could become an event (e.g. ring drops)", "采集丢失", "Lost at input"), F("process.uptime", LONG, "How long the program runs", "运行时长", "Uptime", "s"),
+    F("process.memory.rss", LONG, "Resident memory of the program", "内存", "Memory", "byte"), F("process.cpu.pct", DOUBLE, "CPU of the program, 1.0 is one core", "处理器", "CPU"),
+    # --- who it belongs to (enricher: inventory)
+    F("tengwang.unit.id", K, "Unit that the event is about", "单位编号", "Unit id", column=True), F("tengwang.unit.name", K, "Name of the unit", "单位", "Unit"),
+    F("tengwang.unit.level", K, "city, county, township or village", "层级", "Level"), F("tengwang.unit.path", K, "Ids from the root unit down to this one", "上级单位", "Unit path", many=True),
+    F("tengwang.zone", K, "Network zone of the subject", "区域", "Zone", column=True), F("tengwang.asset.id", K, "Inventory id of the device or system", "资产编号", "Asset id"),
+    F("tengwang.asset.name", K, "Name of the device or system", "资产", "Asset"), F("tengwang.asset.level", LONG, "MLPS (等保) level of the asset, 1 to 5", "等保级别", "MLPS level"),
+    F("tengwang.asset.cii", BOOL, "Critical information infrastructure", "关基", "CII"), F("tengwang.owner.authority", K, "Person id: who is in charge (主管)", "主管责任人", "Authority"),
+    F("tengwang.owner.operator", K, "Person id: who operates (运营)", "运营责任人", "Operator"), F("tengwang.owner.user", K, "Person id: who uses (使用)", "使用责任人", "User"),
+    F("tengwang.source.unit", K, "Unit of source.ip", "源单位", "Source unit"), F("tengwang.source.zone", K, "Zone of source.ip", "源区域", "Source zone"),
+    F("tengwang.destination.unit", K, "Unit of destination.ip", "目的单位", "Destination unit"), F("tengwang.destination.zone", K, "Zone of destination.ip", "目的区域", "Destination zone"),
+    # --- host
+    F("host.name", K, "Host the event is about", "主机", "Host", column=True), F("host.ip", IP, "Addresses of the host", "主机地址", "Host addresses", many=True),
+    F("host.mac", K, "MAC addresses of the host", "主机MAC", "Host MACs", many=True), F("host.os.full", K, "Operating system", "操作系统", "OS"),
+    F("host.os.kernel", K, "Kernel release", "内核", "Kernel"), F("host.architecture", K, "Machine type", "架构", "Architecture"),
+    F("host.uptime", LONG, "Time since boot", "主机运行时长", "Uptime", "s"), F("host.cpu.usage", DOUBLE, "Share of CPU in use, 0 to 1", "处理器使用率", "CPU usage"),
+    F("tengwang.host.load1", DOUBLE, "One-minute load", "负载", "Load"), F("tengwang.host.memory.total", LONG, "Memory", "内存总量", "Memory", "byte"),
+    F("tengwang.host.memory.available", LONG, "Memory that is free for use", "可用内存", "Available memory", "byte"),
+    # --- interface (names after IF-MIB, RFC 2863)
+    F("tengwang.interface.index", LONG, "ifIndex", "接口索引", "ifIndex"), F("tengwang.interface.name", K, "ifName", "接口", "Interface"),
+    F("tengwang.interface.descr", K, "ifDescr", "接口描述", "ifDescr"), F("tengwang.interface.alias", K, "ifAlias", "接口别名", "Alias"),
+    F("tengwang.interface.type", K, "ifType or link type", "接口类型", "Interface type"), F("tengwang.interface.mac", K, "ifPhysAddress", "接口MAC", "Interface MAC"),
+    F("tengwang.interface.mtu", LONG, "ifMtu", "MTU", "MTU", "byte"), F("tengwang.interface.speed", LONG, "Speed (ifHighSpeed in bits)", "速率", "Speed", "bit/s"),
+    F("tengwang.interface.admin_status", K, "ifAdminStatus", "管理状态", "Admin status"), F("tengwang.interface.oper_status", K, "ifOperStatus", "运行状态", "Oper status"),
+    F("tengwang.interface.in_octets", LONG, "ifHCInOctets", "入字节", "In octets", "byte"), F("tengwang.interface.out_octets", LONG, "ifHCOutOctets", "出字节", "Out octets", "byte"),
+    F("tengwang.interface.in_packets", LONG, "All received packets", "入包", "In packets"), F("tengwang.interface.out_packets", LONG, "All sent packets", "出包", "Out packets"),
+    F("tengwang.interface.in_errors", LONG, "ifInErrors", "入错误", "In errors"), F("tengwang.interface.out_errors", LONG, "ifOutErrors", "出错误", "Out errors"),
+    F("tengwang.interface.in_discards", LONG, "ifInDiscards", "入丢弃", "In discards"), F("tengwang.interface.out_discards", LONG, "ifOutDiscards", "出丢弃", "Out discards"),
+    # --- address, route, neighbour (IP-MIB, RFC 4293)
+    F("tengwang.address.ip", IP, "ipAddressAddr", "地址", "Address"), F("tengwang.address.prefix_length", LONG, "Prefix length", "前缀长度", "Prefix length"),
+    F("tengwang.address.scope", K, "global, link, host, site or unique-local", "地址范围", "Scope"), F("tengwang.address.status", K, "ipAddressStatus: preferred, deprecated, tentative, duplicate ...", "地址状态", "Address status"),
+    F("tengwang.address.origin", K, "ipAddressOrigin: manual, dhcp, linklayer, random ...", "地址来源", "Origin"), F("tengwang.route.prefix", K, "Destination prefix", "路由前缀", "Route"),
+    F("tengwang.route.next_hop", IP, "Next hop", "下一跳", "Next hop"), F("tengwang.route.protocol", K, "Who installed it", "路由来源", "Route protocol"),
+    F("tengwang.route.metric", LONG, "Metric", "度量", "Metric"), F("tengwang.neighbor.ip", IP, "Neighbour's address", "邻居地址", "Neighbour"),
+    F("tengwang.neighbor.mac", K, "Neighbour's link-layer address", "邻居MAC", "Neighbour MAC"), F("tengwang.neighbor.state", K, "ipNetToPhysicalState or NUD state", "邻居状态", "Neighbour state"),
+    F("tengwang.neighbor.router", BOOL, "The neighbour says that it is a router", "是否路由器", "Is router"),
+    # --- device over SNMP
+    F("tengwang.device.id", K, "Inventory id of the device", "设备编号", "Device id", column=True), F("observer.name", K, "sysName or registered name of the device", "设备", "Device"),
+    F("observer.ip", IP, "Address it was polled at", "设备地址", "Device address", many=True), F("observer.vendor", K, "Vendor, from sysObjectID", "厂商", "Vendor"),
+    F("observer.os.full", TEXT, "sysDescr", "系统描述", "sysDescr"), F("tengwang.snmp.object_id", K, "sysObjectID", "sysObjectID", "sysObjectID"),
+    F("tengwang.snmp.uptime", LONG, "sysUpTime", "运行时间", "sysUpTime", "s"), F("tengwang.snmp.contact", K, "sysContact", "联系人", "Contact"),
+    F("tengwang.snmp.location", K, "sysLocation", "位置", "Location"), F("tengwang.snmp.version", K, "1, 2c or 3", "SNMP版本", "SNMP version"),
+    F("tengwang.snmp.rtt", DOUBLE, "Time of the whole poll", "轮询耗时", "Poll time", "ms"), F("tengwang.snmp.forwarding", BOOL, "ipv6IpForwarding is forwarding(1)", "IPv6转发", "IPv6 forwarding"),
+    F("tengwang.snmp.support", JSON, "Per table: ok, empty, unsupported or no_answer", "支持情况", "Support"),
+    # --- network and flow
+    F("network.type", K, "ipv4, ipv6 or another", "网络类型", "Network type", column=True), F("network.transport", K, "tcp, udp, ipv6-icmp ...", "传输协议", "Transport"),
+    F("network.iana_number", K, "IP protocol number", "协议号", "Protocol number"), F("network.protocol", K, "Application protocol", "应用协议", "Protocol"),
+    F("network.direction", K, "ingress, egress, internal or unknown", "方向", "Direction"), F("network.vlan.id", K, "VLAN", "VLAN", "VLAN"),
+    F("network.bytes", LONG, "Bytes, scaled by the sampling rate", "字节", "Bytes", "byte"), F("network.packets", LONG, "Packets, scaled by the sampling rate", "包", "Packets"),
+    F("source.ip", IP, "Source address", "源地址", "Source", column=True), F("source.port", LONG, "Source port", "源端口", "Source port"),
+    F("source.mac", K, "Source MAC", "源MAC", "Source MAC"), F("destination.ip", IP, "Destination address", "目的地址", "Destination", column=True),
+    F("destination.port", LONG, "Destination port", "目的端口", "Destination port", column=True), F("destination.mac", K, "Destination MAC", "目的MAC", "Destination MAC"),
+    F("tengwang.flow.sampling_rate", LONG, "One packet in N was taken", "采样率", "Sampling 1:N"), F("tengwang.flow.raw_bytes", LONG, "Bytes counted before scaling", "原始字节", "Raw bytes", "byte"),
+    F("tengwang.flow.raw_packets", LONG, "Packets counted before scaling", "原始包", "Raw packets"), F("tengwang.flow.tcp_flags", LONG, "OR of all TCP flags", "TCP标志", "TCP flags"),
+    F("tengwang.flow.label", LONG, "IPv6 flow label of the first packet", "流标签", "Flow label"), F("tengwang.flow.dscp", LONG, "DSCP of the first packet", "DSCP", "DSCP"),
+    # --- neighbour discovery (RFC 4861)
+    F("tengwang.ndp.type", K, "router_advertisement, neighbor_solicitation, neighbor_advertisement, redirect ...", "ND类型", "ND type"), F("tengwang.ndp.hop_limit", LONG, "Hop limit of the packet; anything but 255 is forged", "跳数", "Hop limit"),
+    F("tengwang.ndp.target", IP, "Target address", "目标地址", "Target"), F("tengwang.ndp.source_lladdr", K, "Source link-layer address option", "源链路地址", "Source lladdr"),
+    F("tengwang.ndp.target_lladdr", K, "Target link-layer address option", "目标链路地址", "Target lladdr"), F("tengwang.ndp.router", BOOL, "NA flag R", "路由器标志", "Router flag"),
+    F("tengwang.ndp.solicited", BOOL, "NA flag S", "请求标志", "Solicited flag"), F("tengwang.ndp.override", BOOL, "NA flag O", "覆盖标志", "Override flag"),
+    F("tengwang.ndp.managed", BOOL, "RA flag M", "M标志", "Managed flag"), F("tengwang.ndp.other", BOOL, "RA flag O", "O标志", "Other flag"),
+    F("tengwang.ndp.preference", K, "RA router preference (RFC 4191)", "路由器优先级", "Router preference"), F("tengwang.ndp.router_lifetime", LONG, "RA router lifetime", "路由器有效期", "Router lifetime", "s"),
+    F("tengwang.ndp.mtu", LONG, "RA MTU option", "通告MTU", "RA MTU", "byte"), F("tengwang.ndp.prefixes", K, "RA prefixes", "通告前缀", "RA prefixes", many=True),
+    F("tengwang.ndp.prefix_valid_lifetime", LONG, "Longest valid lifetime", "前缀有效期", "Valid lifetime", "s"), F("tengwang.ndp.rdnss", IP, "RA DNS servers (RFC 8106)", "通告DNS", "RDNSS", many=True),
+    F("tengwang.ndp.registered", BOOL, "The inventory knows this router on this segment", "已登记路由器", "Registered router"), F("tengwang.ndp.fragmented", BOOL, "ND in a fragment, forbidden by RFC 6980", "分片ND", "Fragmented ND"),
+    # --- readiness checks
+    F("tengwang.check.id", K, "Name of the check", "检查项", "Check", column=True), F("tengwang.check.number", LONG, "Number of the check", "检查编号", "Check number"),
+    F("tengwang.check.severity", K, "readiness or security", "检查性质", "Check kind"), F("tengwang.check.subject", K, "What was checked: domain, device, segment", "检查对象", "Subject"),
+    F("tengwang.check.status", K, "pass, warn, fail or not_tested", "检查结果", "Status"), F("tengwang.check.title.zh", K, "Title in Chinese", "检查名称", "Title (zh)"),
+    F("tengwang.check.title.en", K, "Title in English", "检查名称(英)", "Title (en)"), F("tengwang.check.summary.zh", TEXT, "What was found, in Chinese", "检查结论", "Summary (zh)"),
+    F("tengwang.check.summary.en", TEXT, "What was found, in English", "检查结论(英)", "Summary (en)"), F("tengwang.check.advice.zh", TEXT, "What to do, in Chinese", "整改建议", "Advice (zh)"),
+    F("tengwang.check.advice.en", TEXT, "What to do, in English", "整改建议(英)", "Advice (en)"), F("tengwang.check.evidence", JSON, "The measurements behind the verdict", "证据", "Evidence"),
+    # --- alerts
+    F("rule.id", K, "Id of the rule that hit", "规则编号", "Rule id"), F("rule.name", K, "English title of the rule", "规则", "Rule"),
+    F("tengwang.rule.name.zh", K, "Chinese title of the rule", "规则(中)", "Rule (zh)"), F("rule.level", K, "informational, low, medium, high or critical", "规则级别", "Rule level"),
+    F("rule.category", K, "GB/T 20986 class", "事件分类", "Class"), F("tengwang.alert.event_ids", K, "Events that raised the alert", "触发事件", "Events", many=True),
+    F("tengwang.alert.evidence", JSON, "The event that raised the alert, whole", "告警证据", "Evidence"),
+    # --- set aside and audit
+    F("tengwang.aside.reason", K, "Why it was set aside", "隔离原因", "Reason"), F("tengwang.aside.detail", TEXT, "What exactly was wrong", "隔离说明", "Detail"),
+    F("tengwang.aside.raw", JSON, "What was set aside, cut to a bound", "原始数据", "Raw"), F("user.name", K, "Who acted", "用户", "User"),
+    F("user.roles", K, "Roles of the user", "角色", "Roles", many=True), F("client.ip", IP, "Where the request came from", "客户端", "Client"),
+    F("http.request.method", K, "HTTP method", "方法", "Method"), F("url.path", K, "Path of the request", "路径", "Path"),
+)
+# fmt: on
+
+BY_NAME: Mapping[str, Field] = {field.name: field for field in FIELDS}
