@@ -33,7 +33,7 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of everything that a person writes."""
 
 
-class Unit(Strict):
+class Unit(Strict, frozen=True):
     """A unit (单位). ``parent`` makes the tree; the root has none."""
 
     id: Id
@@ -43,7 +43,7 @@ class Unit(Strict):
     name_en: str = ""
 
 
-class Person(Strict):
+class Person(Strict, frozen=True):
     id: Id
     name: str
     unit: Id | None = None
@@ -52,7 +52,7 @@ class Person(Strict):
     language: Annotated[str, msgspec.Meta(pattern="^(zh-CN|en)$", description="zh-CN or en")] = "zh-CN"
 
 
-class Zone(Strict):
+class Zone(Strict, frozen=True):
     """A security zone, e.g. government intranet, DMZ, internet."""
 
     id: Id
@@ -60,7 +60,7 @@ class Zone(Strict):
     name_en: str = ""
 
 
-class Prefix(Strict):
+class Prefix(Strict, frozen=True):
     """An address range and whose it is; the longest match wins."""
 
     prefix: str
@@ -69,7 +69,7 @@ class Prefix(Strict):
     note: str = ""
 
 
-class Responsible(Strict):
+class Responsible(Strict, frozen=True):
     """谁主管谁负责、谁运营谁负责、谁使用谁负责: person ids."""
 
     authority: Id
@@ -77,7 +77,7 @@ class Responsible(Strict):
     user: Id
 
 
-class Device(Strict):
+class Device(Strict, frozen=True):
     """A network device. ``router`` may send router advertisements from its ``addresses`` and ``macs``."""
 
     id: Id
@@ -101,7 +101,7 @@ class Device(Strict):
     responsible: Responsible | None = None
 
 
-class System(Strict):
+class System(Strict, frozen=True):
     """An information system, portal or platform, checked for IPv6 readiness."""
 
     id: Id
@@ -125,7 +125,7 @@ class Credential(SnmpCredential, frozen=True, forbid_unknown_fields=True, kw_onl
     id: Id
 
 
-class Inventory(Strict):
+class Inventory(Strict, frozen=True):
     """The whole of it."""
 
     units: tuple[Unit, ...] = ()

@@ -111,7 +111,7 @@ def read_yaml(path: str, text: str) -> Document:
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        data = loader.construct_document(node) if node is not None else {}  # type: ignore[no-untyped-call]
+        data = loader.construct_document(node) if node is not None else {}
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise ConfigError([Problem(path, mark.line + 1 if mark else 0, "", str(error.problem))]) from error
