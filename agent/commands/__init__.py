@@ -1,1 +1,1 @@
-"""One module a subcommand of ``tengwang-agent``: ``HELP``, ``configure(parser)`` and ``run(arguments) -> exit code``."""
+"""One module a subcommand of ``tengwang-agent``: ``HELP``, ``configure(parser)``, ``run(arguments) -> exit code``."""
