@@ -61,7 +61,7 @@ def read_toml(path: str, text: str) -> Document:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
-        raise ConfigError([Problem(path, int(found[1]) if found else 0, "", str(error))]) from error
+        raise ConfigError([Problem(path, int(found[1]) if found else text.count("\n") + 1, "", str(error))]) from error
     return Document(path, data, toml_lines(text))
 
 
