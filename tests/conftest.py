@@ -1,4 +1,4 @@
-"""Shared by all tests: what a test needs, and what happens where it is not there.
+"""Shared by all tests: what a test needs, what happens where it is not there, and the servers that tests share.
 
 A test says which real part it uses with ``@pytest.mark.needs("snmpd")``. Where the part is missing the test is
 skipped with the reason; in strict mode (``TENGWANG_STRICT=1``, as in CI) a missing part is a failure.
@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.parts import elasticsearch as elasticsearch_part
+
+TOOLS = Path(__file__).resolve().parents[1] / ".tools"
+os.environ["PATH"] = os.environ.get("PATH", "") + f":/usr/sbin:/sbin:/usr/local/sbin:{TOOLS / 'bin'}"
 
 BINARIES = {
     "elasticsearch": "java",
     "chromium": "chromium",
     "snmpd": "snmpd",
+    "snmp": "snmpget",
     "radvd": "radvd",
     "nginx": "nginx",
     "bind9": "named",
     "thc-ipv6": "atk6-fake_router26",
+    "ndisc6": "rdisc6",
     "tshark": "tshark",
+    "tcpdump": "tcpdump",
+    "prometheus": "prometheus",
     "iproute2": "ip",
+    "nftables": "nft",
 }
 
 
@@ -29,8 +41,7 @@ def missing(part: str) -> str:
     if part == "root":
         return "" if os.geteuid() == 0 else "needs root"
     binary = BINARIES[part]
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"
-    return "" if shutil.which(binary, path=path) else f"needs {binary} ({part})"
+    return "" if shutil.which(binary) else f"needs {binary} ({part})"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -40,3 +51,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if os.environ.get("TENGWANG_STRICT"):
                     pytest.fail(f"strict mode: {why}", pytrace=False)
                 pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def elasticsearch() -> Iterator[elasticsearch_part.Cluster]:
+    """One node without TLS, shared by the whole run: each test takes an index prefix of its own."""
+    with elasticsearch_part.start() as cluster:
+        yield cluster
