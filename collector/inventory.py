@@ -1,6 +1,8 @@
 """The inventory: who and what is registered. Read from YAML files, one schema, any split over files.
 
-Every ``*.yml`` in the inventory folder may hold any of the top-level keys of ``Inventory``; lists are joined.
+Every ``*.yml`` in the inventory folder may hold any of the top-level keys of ``Inventory``; lists are joined. What one
+entry alone can be wrong about is said here, by types and bounds; what entries must be to each other is in
+collector/inventory_check.py.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ from telemetry.work import SnmpCredential
 Id = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="letters, digits, '.', '_', '-'; at most 64"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", description="letters, digits, '.', '_', '-'; at most 64"
     ),
 ]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="1 to 200 characters")]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535, description="a port, 1 to 65535")]
+Mlps = Annotated[int, msgspec.Meta(ge=1, le=5, description="等保 level by GB/T 22240, 1 to 5")]
 
 
 class Level(enum.StrEnum):
@@ -34,34 +39,38 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Unit(Strict, frozen=True):
-    """A unit (单位). ``parent`` makes the tree; the root has none."""
+    """A unit (单位). ``parent`` makes the tree; the root has none.
+
+    ``zone`` is where its agents and assets stand, when neither they nor a prefix say another.
+    """
 
     id: Id
-    name: str
+    name: Name
     level: Level
     parent: Id | None = None
     name_en: str = ""
+    zone: Id | None = None
 
 
 class Person(Strict, frozen=True):
     id: Id
-    name: str
+    name: Name
     unit: Id | None = None
     phone: str = ""
     email: str = ""
-    language: Annotated[str, msgspec.Meta(pattern="^(zh-CN|en)$", description="zh-CN or en")] = "zh-CN"
+    language: Annotated[str, msgspec.Meta(pattern=r"^(zh-CN|en)\Z", description="zh-CN or en")] = "zh-CN"
 
 
 class Zone(Strict, frozen=True):
     """A security zone, e.g. government intranet, DMZ, internet."""
 
     id: Id
-    name: str
+    name: Name
     name_en: str = ""
 
 
 class Prefix(Strict, frozen=True):
-    """An address range and whose it is; the longest match wins."""
+    """An address range and whose it is; the longest match wins. What it leaves out it has from the range around it."""
 
     prefix: str
     unit: Id | None = None
@@ -81,14 +90,14 @@ class Device(Strict, frozen=True):
     """A network device. ``router`` may send router advertisements from its ``addresses`` and ``macs``."""
 
     id: Id
-    name: str
+    name: Name
     unit: Id
     address: str
     addresses: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
     zone: Id | None = None
     credential: Id | None = None
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 161
+    port: Port = 161
     interval: Annotated[int, msgspec.Meta(ge=10, le=86400, description="seconds between polls, 10 to 86400")] = 60
     router: bool = False
     advertises: tuple[str, ...] = ()
@@ -96,7 +105,7 @@ class Device(Strict, frozen=True):
     """Units on whose segment this router advertises; its own unit when empty."""
     measured_from: Id | None = None
     """Unit whose agent polls it; by default its own unit, else the nearest unit above that has an agent."""
-    level: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+    level: Mlps | None = None
     cii: bool = False
     responsible: Responsible | None = None
 
@@ -105,16 +114,16 @@ class System(Strict, frozen=True):
     """An information system, portal or platform, checked for IPv6 readiness."""
 
     id: Id
-    name: str
+    name: Name
     unit: Id
     domains: tuple[str, ...]
-    ports: tuple[int, ...] = (80, 443)
+    ports: tuple[Port, ...] = (80, 443)
     addresses: tuple[str, ...] = ()
     zone: Id | None = None
     private: bool = False
     """Not published outside: unique-local addresses are then acceptable."""
     measured_from: Id | None = None
-    level: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+    level: Mlps | None = None
     cii: bool = False
     responsible: Responsible | None = None
 
@@ -123,6 +132,9 @@ class Credential(SnmpCredential, frozen=True, forbid_unknown_fields=True, kw_onl
     """An SNMP credential. Secrets may be ``file:PATH`` so that they stay out of the inventory."""
 
     id: Id
+
+
+SECRETS = ("community", "auth_key", "priv_key")
 
 
 class Inventory(Strict, frozen=True):

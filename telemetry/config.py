@@ -94,31 +94,12 @@ def split_key(text: str) -> KeyPath:
 
 
 def read_yaml(path: str, text: str) -> Document:
-    import yaml
+    from telemetry import yaml_lines
 
-    lines: dict[KeyPath, int] = {}
-
-    def walk(node: yaml.Node, key: KeyPath) -> None:
-        lines.setdefault(key, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            for name, value in node.value:
-                lines[(*key, str(name.value))] = name.start_mark.line + 1
-                walk(value, (*key, str(name.value)))
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                walk(value, (*key, index))
-
-    try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        data = loader.construct_document(node) if node is not None else {}
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise ConfigError([Problem(path, mark.line + 1 if mark else 0, "", str(error.problem))]) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError.one(path, f"is not YAML: {error}") from error
-    if node is not None:
-        walk(node, ())
+    found = yaml_lines.documents(path, text)
+    if len(found) > 1:
+        raise ConfigError.one(path, "holds several YAML documents, one is wanted", "take the '---' lines out")
+    data, lines = found[0] if found else ({}, {})
     return Document(path, data, lines)
 
 
@@ -141,7 +122,10 @@ def _convert(document: Document, data: Any, into: Any, key: KeyPath, problems: l
         return msgspec.convert(data, into)
     except msgspec.ValidationError as error:
         message = re.sub(r" - at `[^`]*`$", "", str(error))
-        problems.append(Problem(document.path, document.line(key), _dotted(key), message, _description(into)))
+        hint = _description(into)
+        if message.startswith("Expected `str") and isinstance(data, int | float):
+            hint = "write it in quotes" + (f"; {hint}" if hint else "")
+        problems.append(Problem(document.path, document.line(key), _dotted(key), message, hint))
         return None
 
 
