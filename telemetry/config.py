@@ -125,7 +125,7 @@ def _convert(document: Document, data: Any, into: Any, key: KeyPath, problems: l
         hint = _description(into)
         if message.startswith("Expected `str") and isinstance(data, int | float):
             hint = "write it in quotes" + (f"; {hint}" if hint else "")
-        problems.append(Problem(document.path, document.line(key), _dotted(key), message, hint))
+        problems.append(Problem(document.path, document.line(key), dotted(key), message, hint))
         return None
 
 
@@ -141,7 +141,7 @@ def _convert_struct(
             near = difflib.get_close_matches(str(name), fields, 1)
             hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(fields)
             problems.append(
-                Problem(document.path, document.line((*key, name)), _dotted((*key, name)), "unknown key", hint)
+                Problem(document.path, document.line((*key, name)), dotted((*key, name)), "unknown key", hint)
             )
         else:
             values[field.name] = _convert(document, item, field.type, (*key, name), problems)
@@ -151,7 +151,7 @@ def _convert_struct(
                 Problem(
                     document.path,
                     document.line(key),
-                    _dotted((*key, field.encode_name)),
+                    dotted((*key, field.encode_name)),
                     "is missing",
                     _description(field.type),
                 )
@@ -161,7 +161,7 @@ def _convert_struct(
     try:
         return struct(**values)
     except ValueError as error:  # from __post_init__, for rules across fields
-        problems.append(Problem(document.path, document.line(key), _dotted(key), str(error)))
+        problems.append(Problem(document.path, document.line(key), dotted(key), str(error)))
         return None
 
 
@@ -196,7 +196,8 @@ def _description(kind: Any) -> str:
     return next((m.description for m in _meta(kind) if m.description), "")
 
 
-def _dotted(key: KeyPath) -> str:
+def dotted(key: KeyPath) -> str:
+    """A key path as a person counts: ``("inputs", 0, "type")`` is ``inputs[1].type``."""
     text = ""
     for part in key:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else str(part)
