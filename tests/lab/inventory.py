@@ -18,9 +18,9 @@ units:
   - {id: town, name: 滨江街道, name_en: Riverside, level: township, parent: county}
   - {id: village, name: 临江社区, name_en: Linjiang, level: village, parent: town}
 people:
-  - {id: wang, name: 王主管, unit: city, phone: "0791-0000001"}
-  - {id: li, name: 李运营, unit: county, phone: "0791-0000002"}
-  - {id: zhang, name: 张使用, unit: bureau, phone: "0791-0000003"}
+  - {id: wang, name: 王主管, unit: city, phone: "0791-83880001"}
+  - {id: li, name: 李运营, unit: county, phone: "0791-83880002"}
+  - {id: zhang, name: 张使用, unit: bureau, phone: "0791-83880003"}
 """
 
 NETWORK = f"""\
@@ -62,6 +62,7 @@ devices:
     credential: v2c
     interval: 10
     router: true
+    macs: ["{city_mac}"]
     level: 3
     responsible: {{authority: wang, operator: li, user: li}}
   - id: county-router
@@ -101,6 +102,7 @@ def write(folder: Path, topology: Topology, secrets: Secrets) -> None:
     assets = ASSETS.format(
         user=secrets.user,
         city=address("city"),
+        city_mac=topology.names["city"].mac("mgmt"),
         county=address("county"),
         portal=address("portal"),
         domain=DOMAIN,

@@ -35,6 +35,7 @@ class Lab:
         self.secrets = shared
         self.v4 = v4
         self._serial = 1
+        self._relays: list[subprocess.Popen[bytes]] = []
         self.hosts = {h.name: RunningHost(prefix, h, directory / "hosts" / h.name) for h in topology.hosts}
 
     def __getitem__(self, name: str) -> RunningHost:
@@ -52,15 +53,23 @@ class Lab:
         directory.chmod(0o755)
         take_down = [sys.executable, str(Path(network.__file__)), prefix]
         guard.at_end(take_down)
+        lab = cls(prefix, directory, topology, shared, v4)
         try:
             network.up(prefix, topology, directory)
-            lab = cls(prefix, directory, topology, shared, v4)
             for host, service in extranet.services(topology):
                 service.start(lab[host.name])
             yield lab
         finally:
+            lab._stop()
             network.down(prefix)
             guard.not_at_end(take_down)
+
+    def _stop(self) -> None:
+        for relay in self._relays:
+            guard.kill(relay)
+        for host in self.hosts.values():
+            for name in list(host.running):
+                host.kill(name)
 
     def cut(self, host: str, segment: str) -> None:
         """Pull the cable between a host and a segment."""
@@ -101,8 +110,10 @@ class Lab:
         words = [listen_ns, listen, str(port), connect_ns, host, str(to_port)]
         program = Path(__file__).with_name("relay.py")
         process = guard.start([sys.executable, program, *words], self.directory / "relay.log", stdout=subprocess.PIPE)
+        self._relays.append(process)
         assert process.stdout is not None
-        line = process.stdout.readline()
+        with process.stdout as said:
+            line = said.readline()
         if not line:
             raise RuntimeError((self.directory / "relay.log").read_text())
         return int(line)

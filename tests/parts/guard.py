@@ -18,9 +18,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
-_guards: dict[int, IO[bytes]] = {}
+_guards: dict[int, int] = {}
+"""The pipe to the guard, by process id: a forked child starts a guard of its own."""
 
 
 def start(
@@ -82,12 +82,12 @@ def _signal(group: int, sig: signal.Signals) -> None:
 def _tell(line: str) -> None:
     pipe = _guards.get(os.getpid())
     if pipe is None:
-        guard = subprocess.Popen([sys.executable, "-S", __file__], stdin=subprocess.PIPE, start_new_session=True)
-        assert guard.stdin is not None
+        read_end, pipe = os.pipe()
+        guard = subprocess.Popen([sys.executable, "-S", __file__], stdin=read_end, start_new_session=True)
         guard.returncode = 0  # it outlives this program by design, so nobody waits for it
-        pipe = _guards[os.getpid()] = guard.stdin
-    pipe.write(line.encode() + b"\n")
-    pipe.flush()
+        os.close(read_end)
+        _guards[os.getpid()] = pipe
+    os.write(pipe, line.encode() + b"\n")
 
 
 def _watch() -> None:
