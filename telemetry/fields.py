@@ -122,6 +122,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.flow.sampling_rate", LONG, "One packet in N was taken", "采样率", "Sampling 1:N"), F("tengwang.flow.raw_bytes", LONG, "Bytes counted before scaling", "原始字节", "Raw bytes", "byte"),
     F("tengwang.flow.raw_packets", LONG, "Packets counted before scaling", "原始包", "Raw packets"), F("tengwang.flow.tcp_flags", LONG, "OR of all TCP flags", "TCP标志", "TCP flags"),
     F("tengwang.flow.label", LONG, "IPv6 flow label of the first packet", "流标签", "Flow label"), F("tengwang.flow.dscp", LONG, "DSCP of the first packet", "DSCP", "DSCP"),
+    F("tengwang.flow.icmp_type", LONG, "ICMP or ICMPv6 type", "ICMP类型", "ICMP type"), F("tengwang.flow.icmp_code", LONG, "ICMP or ICMPv6 code", "ICMP代码", "ICMP code"),
     # --- neighbour discovery (RFC 4861)
     F("tengwang.ndp.type", K, "router_advertisement, neighbor_solicitation, neighbor_advertisement, redirect ...", "ND类型", "ND type"), F("tengwang.ndp.hop_limit", LONG, "Hop limit of the packet; anything but 255 is forged", "跳数", "Hop limit"),
     F("tengwang.ndp.target", IP, "Target address", "目标地址", "Target"), F("tengwang.ndp.source_lladdr", K, "Source link-layer address option", "源链路地址", "Source lladdr"),
@@ -132,6 +133,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.ndp.mtu", LONG, "RA MTU option", "通告MTU", "RA MTU", "byte"), F("tengwang.ndp.prefixes", K, "RA prefixes", "通告前缀", "RA prefixes", many=True),
     F("tengwang.ndp.prefix_valid_lifetime", LONG, "Longest valid lifetime", "前缀有效期", "Valid lifetime", "s"), F("tengwang.ndp.rdnss", IP, "RA DNS servers (RFC 8106)", "通告DNS", "RDNSS", many=True),
     F("tengwang.ndp.registered", BOOL, "The inventory knows this router on this segment", "已登记路由器", "Registered router"), F("tengwang.ndp.fragmented", BOOL, "ND in a fragment, forbidden by RFC 6980", "分片ND", "Fragmented ND"),
+    F("tengwang.ndp.count", LONG, "Identical messages that this event stands for", "合并数量", "Folded messages"), F("tengwang.ndp.extension_headers", K, "Extension headers before the ICMPv6 header, in order", "扩展头", "Extension headers", many=True),
     # --- readiness checks
     F("tengwang.check.id", K, "Name of the check", "检查项", "Check", column=True), F("tengwang.check.number", LONG, "Number of the check", "检查编号", "Check number"),
     F("tengwang.check.severity", K, "readiness or security", "检查性质", "Check kind"), F("tengwang.check.subject", K, "What was checked: domain, device, segment", "检查对象", "Subject"),

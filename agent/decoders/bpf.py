@@ -23,8 +23,8 @@ AD_PACKET_TYPE, AD_INTERFACE, AD_HARDWARE, AD_RANDOM = AD_OFF + 4, AD_OFF + 8, A
 
 MAX_STEPS = 4096
 """BPF_MAXINSNS: the kernel refuses longer programs."""
-ETHERNET = 1
-"""ARPHRD_ETHER."""
+ETHERNET, LOOPBACK = 1, 772
+"""ARPHRD_ETHER and ARPHRD_LOOPBACK: frames with an Ethernet header."""
 PACKET_OUTGOING = 4
 
 _STEP = struct.Struct("=HBBI")

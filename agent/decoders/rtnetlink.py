@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from agent.decoders import addresses
 from telemetry.errors import Permanent
 
 ERROR, DONE = 2, 3
@@ -160,7 +161,7 @@ def address(body: bytes) -> Address:
 def routes(body: bytes) -> list[Route]:
     family, length, _, _, table, protocol, _, kind, _ = _fixed(_ROUTE, body)
     found = _attributes(body, _ROUTE.size)
-    prefix = f"{_ip(family, found[1])}/{length}" if found.get(1) else ("::/0" if family == 10 else "0.0.0.0/0")
+    prefix = _prefix(family, found.get(1, b""), length)
     metric, table = _u32(found, 6), _u32(found, 15, table)
 
     def hop(index: int, attributes: Attributes) -> Route:
@@ -216,7 +217,15 @@ def _ip(family: int, data: bytes) -> str:
     """RFC 5952 text; AF_INET is 2, AF_INET6 is 10."""
     if len(data) != {2: 4, 10: 16}.get(family):
         raise Permanent("bad_address", f"family {family}, {len(data)} bytes")
-    return str(ipaddress.ip_address(data))
+    return addresses.text(data)
+
+
+def _prefix(family: int, data: bytes, length: int) -> str:
+    if not data:
+        return "::/0" if family == 10 else "0.0.0.0/0"
+    if len(data) != {2: 4, 10: 16}.get(family):
+        raise Permanent("bad_address", f"family {family}, {len(data)} bytes")
+    return f"{ipaddress.ip_address(data)}/{length}"
 
 
 def _gateway(family: int, found: Attributes) -> str:

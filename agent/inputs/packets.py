@@ -1,0 +1,233 @@
+"""Packets on this host's interfaces to flow records, sampled at random in the kernel.
+
+Which packet counts where is in ``agent/vantage.py``, the ring in ``agent/capture.py``, the table in
+``agent/decoders/flows.py``. With ``file`` a capture is read instead, once and with its own times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from agent import capture
+from agent.decoders import bpf, flows, packet, pcap
+from agent.input import Context
+from agent.vantage import Vantage
+from telemetry.errors import ConfigError, Permanent
+from telemetry.event import event
+
+MILLISECOND = 1_000_000
+STEP_MS = 5000
+"""Kernel stamps further than this from the agent's clock are moved to it: one of the two was set."""
+TICK_S = 1.0
+TELL_LOST_S = 10.0
+YIELD_EVERY = 500
+"""Records exported before other work gets a turn."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    interfaces: Annotated[
+        tuple[str, ...], msgspec.Meta(description="Interfaces by name; none means all but loopback and repeating ones")
+    ] = ()
+    sampling: Annotated[
+        int, msgspec.Meta(description="Take one packet in this many, at random", ge=1, le=1_000_000)
+    ] = 1
+    snap: Annotated[int, msgspec.Meta(description="Bytes of each packet that are looked at", ge=96, le=4096)] = 160
+    promiscuous: Annotated[bool, msgspec.Meta(description="Also take frames for other hosts")] = False
+    active: Annotated[float, msgspec.Meta(description="Seconds after which a lasting flow is told", ge=1, le=3600)] = (
+        60.0
+    )
+    inactive: Annotated[float, msgspec.Meta(description="Seconds of silence that end a flow", ge=1, le=600)] = 15.0
+    max_flows: Annotated[int, msgspec.Meta(description="Flows held at a time", ge=16, le=1_000_000)] = 16_384
+    max_rate: Annotated[
+        int,
+        msgspec.Meta(description="Packets a second read at most; more are lost, and counted", ge=100, le=10_000_000),
+    ] = 100_000
+    ring: Annotated[
+        int, msgspec.Meta(description="Bytes of the ring shared with the kernel", ge=131_072, le=1 << 30)
+    ] = 2 << 20
+    file: Annotated[str, msgspec.Meta(description="Read this pcap file instead of the interfaces")] = ""
+
+
+def build(config: Config, context: Context) -> PacketsInput:
+    """Raises Blind without CAP_NET_RAW, ConfigError where the file is not there."""
+    if not config.file:
+        capture.require()
+    elif not Path(config.file).is_file():
+        raise ConfigError.one(config.file, "there is no such capture file", "option file of input packets")
+    return PacketsInput(config, context)
+
+
+class PacketsInput:
+    """Emits ``tengwang.flow`` events; what was lost before is a ``tengwang.agent`` event ``input-lost``."""
+
+    interval = 0.0
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self._config = config
+        self._context = context
+        self._table = flows.FlowTable(config.max_flows, config.active, config.inactive)
+        self._vantage = Vantage(context.clock, context.report)
+        self._capture: capture.Capture | None = None
+        self._budget = 0
+        self._lost = 0
+        self._told_lost = 0.0
+        self._file_read = False
+
+    async def collect(self) -> None:
+        """Until cancelled; a capture file is read once, and then there is nothing more to come."""
+        if not self._config.file:
+            await self._live()
+        elif self._file_read:
+            await asyncio.Event().wait()
+        else:
+            self._file_read = True
+            await self._read_file()
+
+    def close(self) -> None:
+        """Flows that are not over yet are told as far as they went: what was counted is never thrown away."""
+        if self._capture:
+            while self._capture.ready():
+                self._drain_once(self._capture)
+            self._count_lost(self._capture, at_once=True)
+            self._capture.close()
+            self._capture = None
+        for export in self._table.flush():
+            self._context.emit(flows.to_event(export, self._config.sampling))
+
+    async def _live(self) -> None:
+        self._vantage.refresh(0.0)
+        if self._capture is None:
+            named = self._vantage.indexes(self._config.interfaces) if self._config.interfaces else self._vantage.names
+            promiscuous = sorted(named) if self._config.promiscuous else ()
+            self._capture = capture.Capture(self._program(), self._config.ring, promiscuous)
+        ring, loop = self._capture, asyncio.get_running_loop()
+        self._told_lost = self._context.clock.monotonic()
+        try:
+            while True:
+                self._budget = self._config.max_rate
+                loop.add_reader(ring.fileno(), self._ready, ring, loop)
+                await self._context.clock.sleep(TICK_S)
+                if self._vantage.refresh():
+                    ring.filter(self._program())
+                self._count_lost(ring)
+                await self._tell(self._table.expire(self._context.clock.now_ms() * MILLISECOND))
+        finally:
+            loop.remove_reader(ring.fileno())
+
+    def _ready(self, ring: capture.Capture, loop: asyncio.AbstractEventLoop) -> None:
+        """One block at a time, so that nothing else waits long; over ``max_rate`` the ring waits for the next tick."""
+        self._drain_once(ring)
+        if self._budget <= 0:
+            loop.remove_reader(ring.fileno())
+
+    def _drain_once(self, ring: capture.Capture) -> None:
+        shift, count = None, 0
+        for taken in ring.block():
+            if shift is None:
+                shift = self._shift(taken.time_ns)
+            count += 1
+            self._add(taken, taken.time_ns + shift)
+        self._budget -= count
+        if count:
+            self._context.report.count("tengwang_packets_taken_total", count)
+
+    def _add(self, taken: capture.Captured, at_ns: int) -> None:
+        try:
+            if taken.hardware in (bpf.ETHERNET, bpf.LOOPBACK):
+                header = packet.decode(taken.frame, taken.length, taken.vlan)
+            else:
+                kind, start = socket.ntohs(taken.protocol), max(taken.network, 0)
+                header = packet.decode_network(kind, taken.frame, start, taken.length, taken.vlan)
+        except Permanent as error:
+            self._context.report.count("tengwang_packets_skipped_total", reason=error.reason)
+            return
+        if header is None:
+            self._context.report.count("tengwang_packets_skipped_total", reason="not_ip")
+        elif taken.packet_type == capture.OUTGOING and not self._vantage.sent_here(header.source):
+            self._context.report.count("tengwang_packets_skipped_total", reason="forwarded")
+        else:
+            name = self._vantage.names.get(taken.interface, "")
+            if not self._table.add(header, at_ns, name, self._direction):
+                self._context.report.count("tengwang_flow_table_full_total")
+
+    def _direction(self, header: packet.Header) -> str:
+        """As seen from this host; unknown is what it only forwards."""
+        to_here, from_here = self._vantage.is_own(header.destination), self._vantage.is_own(header.source)
+        if from_here:
+            return "internal" if to_here else "egress"
+        many = header.destination[0] == 0xFF if header.version == 6 else header.destination[0] >= 224
+        return "ingress" if to_here or many else "unknown"
+
+    def _shift(self, time_ns: int) -> int:
+        """Nanoseconds between the kernel's stamps and the agent's clock, where one of them was set; else 0."""
+        away = self._context.clock.now_ms() - time_ns // MILLISECOND
+        return away * MILLISECOND if abs(away) > STEP_MS else 0
+
+    def _program(self) -> bytes:
+        """The filter for the interfaces as they are now."""
+        seen = self._vantage
+        if self._config.interfaces:
+            indexes = seen.indexes(self._config.interfaces)
+            missing = len(self._config.interfaces) - len(indexes)
+            if missing:
+                self._context.report.warn("packets.interfaces", f"{missing} of the named interfaces do not exist now")
+            start = bpf.only(indexes)
+            if seen.loopback in indexes:
+                start += bpf.incoming_only(seen.loopback)
+        else:
+            start = bpf.without(sorted(seen.repeating | {seen.loopback}))
+        return bpf.assemble([*start, *bpf.sample(self._config.sampling, self._config.snap)])
+
+    def _count_lost(self, ring: capture.Capture, at_once: bool = False) -> None:
+        lost = ring.lost()
+        if lost:
+            self._lost += lost
+            self._context.report.count("tengwang_input_lost_total", lost, input="packets")
+        now = self._context.clock.monotonic()
+        if self._lost and (at_once or now - self._told_lost >= TELL_LOST_S):
+            self._told_lost, told, self._lost = now, self._lost, 0
+            made = event(self._context.clock.now_ms(), "tengwang.agent", "input-lost", kind="metric")
+            made["tengwang.input.type"], made["tengwang.input.lost"] = "packets", told
+            self._context.emit(made)
+
+    async def _tell(self, exports: Iterable[flows.Export]) -> None:
+        for number, export in enumerate(exports, 1):
+            self._context.emit(flows.to_event(export, self._config.sampling))
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+
+    async def _read_file(self) -> None:
+        """Expiry goes by the capture's own times. What follows a fault in the file is not read."""
+        report, swept = self._context.report, 0
+        try:
+            for record in pcap.records(_mapped(self._config.file)):
+                try:
+                    header = packet.decode(record.frame, record.length)
+                except Permanent as error:
+                    report.count("tengwang_packets_skipped_total", reason=error.reason)
+                    continue
+                if header is None:
+                    report.count("tengwang_packets_skipped_total", reason="not_ip")
+                    continue
+                self._table.add(header, record.time_ns, "", lambda _: "unknown")
+                if record.time_ns - swept >= flows.SECOND:
+                    swept = record.time_ns
+                    await self._tell(self._table.expire(swept))
+        except Permanent as error:
+            report.count("tengwang_input_refused_total", input="packets", reason=error.reason)
+            report.warn("packets.file", f"{self._config.file}: {error}")
+        await self._tell(self._table.flush())
+
+
+def _mapped(path: str) -> bytes | mmap.mmap:
+    with Path(path).open("rb") as file:
+        if not file.seek(0, 2):
+            return b""
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
