@@ -1,0 +1,97 @@
+"""Who did what, and how it went: audit records, kept in the store as their own kind."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from collector.query import Kind
+from collector.store import Record, Store
+from telemetry.clock import Clock
+from telemetry.errors import Transient
+from telemetry.event import Event, Value, canonical_ip, event
+from telemetry.report import Report
+
+if TYPE_CHECKING:
+    from collector.services import Services
+
+
+class Trail:
+    """Writes audit records. What could not be written for want of a store is logged and counted."""
+
+    def __init__(self, store: Store, clock: Clock, report: Report) -> None:
+        self._store = store
+        self._clock = clock
+        self._report = report
+
+    def write(
+        self,
+        action: str,
+        outcome: str,
+        *,
+        user: str = "",
+        roles: Sequence[str] = (),
+        client: str = "",
+        method: str = "",
+        path: str = "",
+        message: str = "",
+        reason: str = "",
+        agent: str = "",
+        unit: str = "",
+    ) -> None:
+        """Blocks on the store; never raises. ``outcome`` is success or failure."""
+        now = self._clock.now_ms()
+        doc: Event = event(now, "tengwang.audit", action)
+        texts: dict[str, Value] = {
+            "user.name": user[:256],
+            "http.request.method": method[:32],
+            "url.path": path[:1024],
+            "message": message[:4096],
+            "event.reason": reason[:256],
+            "agent.id": agent[:256],
+            "tengwang.unit.id": unit[:256],
+        }
+        doc.update({name: value for name, value in texts.items() if value})
+        if roles:
+            doc["user.roles"] = list(roles)
+        if client:
+            doc["client.ip"] = _address(client)
+        doc["event.outcome"] = outcome
+        doc["event.ingested"] = now
+        name = f"{now:x}-{secrets.token_hex(8)}"
+        doc["event.id"] = name
+        try:
+            self._store.write([Record(Kind.AUDIT, name, doc)])
+        except Transient as error:
+            self._report.count("tengwang_audit_lost_total")
+            self._report.error(
+                "audit", f"not written ({error}): {action} {outcome} {user or agent} {client}: {message}"
+            )
+
+
+def _address(client: str) -> str:
+    try:
+        return canonical_ip(client)
+    except ValueError:
+        return "::"
+
+
+async def record(
+    services: Services,
+    *,
+    action: str,
+    outcome: str,
+    user: str = "",
+    roles: Sequence[str] = (),
+    client: str = "",
+    method: str = "",
+    path: str = "",
+    message: str = "",
+) -> None:
+    """One audit record of a request to console or API."""
+    trail = Trail(services.store, services.clock, services.report)
+    await asyncio.to_thread(
+        trail.write, action, outcome, user=user, roles=roles, client=client, method=method, path=path, message=message
+    )

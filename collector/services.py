@@ -1,0 +1,38 @@
+"""Everything that the parts of a running collector share. Made once by collector/serve.py; nothing here changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collector.config import CollectorConfig
+    from collector.detect import Detector
+    from collector.inventory_source import InventorySource
+    from collector.ledger import Ledgers
+    from collector.live import Live
+    from collector.registry import Registry
+    from collector.standing import Standing
+    from collector.store import Store
+    from telemetry.clock import Clock
+    from telemetry.report import Report
+
+
+@dataclass(frozen=True)
+class Services:
+    """``store`` blocks: call it in a worker thread. ``standing`` says whether it takes events now."""
+
+    clock: Clock
+    report: Report
+    store: Store
+    standing: Standing
+    inventory: InventorySource
+    registry: Registry
+    ledgers: Ledgers
+    detector: Detector
+    config: CollectorConfig
+    collector_id: str
+    started_ms: int
+    live: Live
+    home: Path = field(default_factory=Path)
