@@ -1,6 +1,12 @@
 """One small question language for the console, the API and everything later; every store answers it alike.
 
-A query is a time range, a list of conditions that must all hold, and either a page of records or groups with measures.
+A query is a time range (``since_ms <= @timestamp < until_ms``), a list of conditions that must all hold, and either a
+page of records or groups with measures. ``collector/query_normal.py`` brings values to the field's own type, and
+refuses what makes no sense, before an engine sees them.
+
+A field that a record does not have (or has as an empty list) meets no condition, so ``Not`` of any condition holds
+for it. Of a list, a condition holds when it holds for one element. JSON fields can be neither searched nor grouped,
+TEXT can be searched but not grouped, and texts over ``MAX_SEARCHED`` characters are kept but not searched.
 """
 
 from __future__ import annotations
@@ -11,6 +17,9 @@ from typing import Literal
 import msgspec
 
 Scalar = str | int | float | bool
+
+MAX_SEARCHED = 8191
+"""Longest text that is searched: a Lucene term holds 32,766 bytes and a character takes up to four."""
 
 
 class Kind(enum.StrEnum):
@@ -23,21 +32,21 @@ class Kind(enum.StrEnum):
 
 
 class Equals(msgspec.Struct, frozen=True, tag="equals"):
-    """The field is one of these values; for a list, one of its elements is."""
+    """The field is one of these values; for a list, one of its elements is. Case matters; addresses by value."""
 
     field: str
     values: tuple[Scalar, ...]
 
 
 class Cidr(msgspec.Struct, frozen=True, tag="cidr"):
-    """The address lies in the prefix (IPv4 or IPv6)."""
+    """The address lies in the prefix; ``::/0`` is every IPv6 address and no IPv4 one."""
 
     field: str
     prefix: str
 
 
 class Range(msgspec.Struct, frozen=True, tag="range"):
-    """``low <= field < high``; either may be left out."""
+    """``low <= field < high`` for a number or a time; either may be left out."""
 
     field: str
     low: int | float | None = None
@@ -67,7 +76,7 @@ Condition = Equals | Cidr | Range | Exists | Contains | Not | AnyOf
 
 
 class Search(msgspec.Struct, frozen=True):
-    """A page of records, newest first by default. ``after`` is the cursor that the page before gave."""
+    """A page of records, newest first by default; equal times by id. ``after`` is the cursor the page before gave."""
 
     since_ms: int
     until_ms: int
@@ -79,7 +88,13 @@ class Search(msgspec.Struct, frozen=True):
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """``count`` takes no field; ``percentile`` takes ``rank`` in 0..100."""
+    """``count`` takes no field; ``percentile`` takes ``rank`` in 0..100.
+
+    Of no value sum and distinct are 0, the others NaN.
+
+    SQLite is exact. Elasticsearch is exact but for ``distinct`` above some thousand values (HyperLogLog, about 1 %)
+    and ``percentile`` (t-digest: within 1 of the rank asked for).
+    """
 
     op: Literal["count", "sum", "min", "max", "distinct", "percentile"]
     field: str = ""
@@ -99,7 +114,10 @@ class ByTime(msgspec.Struct, frozen=True, tag="time"):
 
 
 class Aggregate(msgspec.Struct, frozen=True):
-    """Groups, greatest first measure first (by time ascending where the first is by time); at most ``limit``."""
+    """Groups, greatest first measure first, equal ones by key; where the first is by time, by time first.
+
+    At most ``limit``. Without ``by`` there is one row, also when nothing was found.
+    """
 
     since_ms: int
     until_ms: int
@@ -118,7 +136,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Latest(msgspec.Struct, frozen=True):
-    """The newest record of each value of ``per`` (one or several fields): the present state of many things at once."""
+    """The newest record of each value of ``per`` (one or several fields): the present state of many things at once.
+
+    Newest first, at most ``limit``; records that lack one of the fields are left out.
+    """
 
     since_ms: int
     until_ms: int

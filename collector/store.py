@@ -1,25 +1,43 @@
 """What a store is: the seam behind which sqlite and elastic live. One contract test suite holds both.
 
-Records are kept in one partition a UTC day of their **own** time, so a repeat lands where the first one is and is
-recognised by its id. Records whose own time is not believable (older than the retention, or more than a day ahead of
-the collector) go to one partition of their own, so a wrong clock can not make partitions without end.
+Records are kept in partitions by their **own** time (collector/partition.py), so a repeat lands where the first one is
+and is recognised by its id. Records whose own time is not believable (older than the retention, or more than a day
+ahead of the collector) go to a partition of their own, so a wrong clock can not make partitions without end; a query
+finds them by their own time like any other.
 
-Methods block; callers run them in a worker thread. All may raise ``Transient`` (nothing was lost: try again).
+Methods block and may be called from several threads; callers run them in a worker thread. All may raise ``Transient``
+(nothing was lost: try again); a question that makes no sense raises ``Permanent("bad_query")``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from collector.query import Aggregate, Kind, Latest, Row, Search
+from telemetry.clock import Clock
 from telemetry.event import Event
+from telemetry.report import Report
+
+
+@dataclass(frozen=True)
+class StoreContext:
+    """What a store's ``build(config, context)`` gets. ``home`` is the collector's own directory."""
+
+    home: Path
+    clock: Clock
+    report: Report
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What is written: ``id`` is unique within its kind; ``doc`` holds ``@timestamp`` and ``event.ingested``."""
+    """What is written. ``id`` is unique within its kind; ``doc`` passed ``telemetry.validate``.
+
+    A store puts ``event.id`` into the document where it is not there, and ``event.ingested`` is its own clock then.
+    """
 
     kind: Kind
     id: str
@@ -106,7 +124,11 @@ class Store(Protocol):
     def list_state(self, prefix: str) -> Sequence[State]: ...
 
     def expire(self, now_ms: int) -> Sequence[str]:
-        """Drop whole partitions older than the retention; returns what was dropped."""
+        """Drop whole partitions older than the retention; returns what was dropped.
+
+        A clock that jumped ahead must not erase the past: "now" counts as at most two days after the newest
+        partition, so nothing is dropped while nothing new is stored.
+        """
 
     def health(self) -> Health: ...
 

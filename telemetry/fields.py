@@ -115,7 +115,7 @@ FIELDS: tuple[Field, ...] = (
     F("network.type", K, "ipv4, ipv6 or another", "网络类型", "Network type", column=True), F("network.transport", K, "tcp, udp, ipv6-icmp ...", "传输协议", "Transport"),
     F("network.iana_number", K, "IP protocol number", "协议号", "Protocol number"), F("network.protocol", K, "Application protocol", "应用协议", "Protocol"),
     F("network.direction", K, "ingress, egress, internal or unknown", "方向", "Direction"), F("network.vlan.id", K, "VLAN", "VLAN", "VLAN"),
-    F("network.bytes", LONG, "Bytes, scaled by the sampling rate", "字节", "Bytes", "byte"), F("network.packets", LONG, "Packets, scaled by the sampling rate", "包", "Packets"),
+    F("network.bytes", LONG, "Bytes, scaled by the sampling rate", "字节", "Bytes", "byte", column=True), F("network.packets", LONG, "Packets, scaled by the sampling rate", "包", "Packets", column=True),
     F("source.ip", IP, "Source address", "源地址", "Source", column=True), F("source.port", LONG, "Source port", "源端口", "Source port"),
     F("source.mac", K, "Source MAC", "源MAC", "Source MAC"), F("destination.ip", IP, "Destination address", "目的地址", "Destination", column=True),
     F("destination.port", LONG, "Destination port", "目的端口", "Destination port", column=True), F("destination.mac", K, "Destination MAC", "目的MAC", "Destination MAC"),
@@ -134,6 +134,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.ndp.prefix_valid_lifetime", LONG, "Longest valid lifetime", "前缀有效期", "Valid lifetime", "s"), F("tengwang.ndp.rdnss", IP, "RA DNS servers (RFC 8106)", "通告DNS", "RDNSS", many=True),
     F("tengwang.ndp.registered", BOOL, "The inventory knows this router on this segment", "已登记路由器", "Registered router"), F("tengwang.ndp.fragmented", BOOL, "ND in a fragment, forbidden by RFC 6980", "分片ND", "Fragmented ND"),
     F("tengwang.ndp.count", LONG, "Identical messages that this event stands for", "合并数量", "Folded messages"), F("tengwang.ndp.extension_headers", K, "Extension headers before the ICMPv6 header, in order", "扩展头", "Extension headers", many=True),
+    F("tengwang.ndp.routes", K, "RA route information (RFC 4191)", "通告路由", "RA routes", many=True), F("tengwang.ndp.redirected", IP, "Redirect: the destination that is redirected", "重定向目的", "Redirected destination"),
     # --- readiness checks
     F("tengwang.check.id", K, "Name of the check", "检查项", "Check", column=True), F("tengwang.check.number", LONG, "Number of the check", "检查编号", "Check number"),
     F("tengwang.check.severity", K, "readiness or security", "检查性质", "Check kind"), F("tengwang.check.subject", K, "What was checked: domain, device, segment", "检查对象", "Subject"),

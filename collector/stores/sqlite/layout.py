@@ -1,0 +1,124 @@
+"""What a partition file holds. The reasons, with figures, are in decisions/sqlite-layout.md.
+
+``info``    counts and the layout's own description, so that a newer program still reads an older file
+``term``    every keyword that a column holds, once; columns hold its number
+``record``  one narrow row a record, in order of its own time: id and the columns that fields.py asks for
+``doc``     the whole document as JSON, in order of arrival
+roll-ups    sums by hour over few columns, kept exact by the writer; a query uses one only where it is equal to the rows
+
+``hour`` (hours since 1970) leads the address indexes: the rows of one batch then touch few pages, where an index by
+address alone would touch one page a row, and a page written costs more than the row itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sqlite3
+
+import msgspec
+
+from telemetry.fields import FIELDS, Type
+
+LAYOUT = 1
+HOUR_MS = 3_600_000
+INTERNED = frozenset({Type.KEYWORD, Type.TEXT})
+OWN = frozenset({"@timestamp", "event.id"})
+"""Fields that every row has in columns of their own: ``ts`` and ``id``."""
+
+
+class RollUp(msgspec.Struct, frozen=True):
+    """A table of sums by hour and ``dimensions``. ``needs``: only records that have this field are in it."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    sums: tuple[str, ...]
+    needs: str = ""
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """What one file holds; written into it when it is made."""
+
+    columns: dict[str, Type]
+    rollups: tuple[RollUp, ...]
+    version: int = LAYOUT
+
+
+SUMS = ("network.bytes", "network.packets")
+HOURLY = RollUp(
+    "hourly",
+    ("event.dataset", "event.action", "agent.id", "tengwang.unit.id", "tengwang.zone", "network.type"),
+    SUMS,
+)
+TALKERS = RollUp("talkers", ("source.ip", "tengwang.unit.id", "event.dataset"), SUMS, needs="source.ip")
+
+WANTED = Layout({f.name: f.type for f in FIELDS if f.column and f.name not in OWN}, (HOURLY, TALKERS))
+
+ADDRESSES = ("source.ip", "destination.ip")
+"""Address columns with an index by hour and address."""
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def statements(layout: Layout) -> list[str]:
+    """The SQL that makes an empty file."""
+    columns = "".join(f", {quoted(name)}" for name in layout.columns)
+    made = [
+        "CREATE TABLE info (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+        "CREATE TABLE term (t INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
+        "CREATE TABLE doc (n INTEGER PRIMARY KEY, doc TEXT NOT NULL)",
+        "CREATE TABLE record (ts INTEGER NOT NULL, n INTEGER NOT NULL, id TEXT NOT NULL, hour INTEGER NOT NULL"
+        f"{columns}, PRIMARY KEY (ts, n)) WITHOUT ROWID",
+        "CREATE UNIQUE INDEX record_id ON record (id)",
+    ]
+    if "event.dataset" in layout.columns:
+        made.append('CREATE INDEX record_dataset ON record ("event.dataset", ts)')
+    for name in ADDRESSES:
+        if name in layout.columns:
+            column = quoted(name)
+            made.append(
+                f"CREATE INDEX {quoted('record_' + name)} ON record (hour, {column}, ts) WHERE {column} IS NOT NULL"
+            )
+    for rollup in layout.rollups:
+        keys = ", ".join(["hour", *map(quoted, rollup.dimensions)])
+        sums = "".join(f", {quoted(name)} NOT NULL" for name in rollup.sums)
+        made.append(
+            f"CREATE TABLE {quoted(rollup.name)} ({keys}, records INTEGER NOT NULL{sums}, PRIMARY KEY ({keys}))"
+            " WITHOUT ROWID"
+        )
+    return made
+
+
+def create(connection: sqlite3.Connection, layout: Layout) -> None:
+    """Make the tables, inside the caller's transaction."""
+    for statement in statements(layout):
+        connection.execute(statement)
+    connection.executemany(
+        "INSERT INTO info VALUES (?, ?)",
+        [("layout", msgspec.json.encode(layout).decode()), ("records", 0), ("oldest", None), ("newest", None)],
+    )
+
+
+def read(connection: sqlite3.Connection) -> Layout | None:
+    """The layout of a file; None where it is still empty."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'info'").fetchone():
+        return None
+    row = connection.execute("SELECT value FROM info WHERE name = 'layout'").fetchone()
+    return msgspec.json.decode(row[0], type=Layout) if row else None
+
+
+def records(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT value FROM info WHERE name = 'records'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def packed(address: str) -> bytes:
+    """An address as 16 bytes that sort and compare like Elasticsearch's; IPv4 as IPv4-mapped. Raises ValueError."""
+    made = ipaddress.ip_address(address)
+    return made.packed if made.version == 6 else b"\0" * 10 + b"\xff\xff" + made.packed
+
+
+def unpacked(address: bytes) -> str:
+    made = ipaddress.IPv6Address(address)
+    return str(made.ipv4_mapped or made)

@@ -1,0 +1,121 @@
+"""One open partition file: its connections, its layout, and the questions that can be put to it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from collector.partition import Partition
+from collector.query import Aggregate, Latest, Search
+from collector.store import Found
+from collector.stores.sqlite import grouping, layout, searching
+from collector.stores.sqlite.connection import connect, durable, errors_told, reader, sync_directory
+from collector.stores.sqlite.layout import Layout
+
+MAX_READERS = 2
+
+
+class File:
+    """One open partition file."""
+
+    def __init__(self, partition: Partition, path: Path) -> None:
+        self.partition = partition
+        self.path = path
+        self.terms: dict[str, int] = {}
+        self.using = 0
+        self._lock = threading.Lock()
+        self._layout: Layout | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self._writer: sqlite3.Connection | None = None
+
+    @property
+    def layout(self) -> Layout:
+        if self._layout is None:
+            with self.reading() as connection:
+                self._layout = layout.read(connection) or Layout({}, ())
+        return self._layout
+
+    def writer(self) -> sqlite3.Connection:
+        """The connection to write with; the file is made where it does not exist. One thread at a time."""
+        if self._writer is None:
+            fresh = not self.path.exists()
+            with errors_told(self.partition, self.path):
+                connection = connect(self.path, "rwc")
+                try:
+                    durable(connection)
+                    connection.execute("BEGIN IMMEDIATE")
+                    self._layout = layout.read(connection)
+                    if self._layout is None:
+                        layout.create(connection, layout.WANTED)
+                        self._layout = layout.WANTED
+                    connection.execute("COMMIT")
+                except BaseException:
+                    connection.close()
+                    raise
+            if fresh:
+                sync_directory(self.path.parent)
+            self._writer = connection
+        return self._writer
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: durable when the block has ended, undone when it raises."""
+        with errors_told(self.partition, self.path):
+            connection = self.writer()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            connection = self._readers.pop() if self._readers else None
+        with errors_told(self.partition, self.path):
+            connection = connection or reader(self.path)
+            try:
+                yield connection
+            finally:
+                with self._lock:
+                    keep = len(self._readers) < MAX_READERS
+                    if keep:
+                        self._readers.append(connection)
+                if not keep:
+                    connection.close()
+
+    def page(self, query: Search, after: tuple[int, str] | None, limit: int) -> list[searching.Hit]:
+        with self.reading() as connection:
+            return searching.page(connection, self.layout, query, after, limit)
+
+    def newest(self, query: Latest) -> list[tuple[grouping.Key, searching.Hit]]:
+        with self.reading() as connection:
+            return searching.newest(connection, self.layout, query)
+
+    def groups(self, query: Aggregate) -> grouping.Groups:
+        with self.reading() as connection:
+            return grouping.collect(connection, self.layout, query)
+
+    def get(self, id: str) -> Found | None:
+        with self.reading() as connection:
+            return searching.by_id(connection, id) if self.layout.columns else None
+
+    def holds(self, ids: Sequence[str]) -> set[str]:
+        with self.reading() as connection:
+            return searching.holds(connection, ids) if self.layout.columns else set()
+
+    def records(self) -> int:
+        with self.reading() as connection:
+            return layout.records(connection) if self.layout.columns else 0
+
+    def close(self) -> None:
+        for connection in [*self._readers, *([self._writer] if self._writer else [])]:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+        self._readers, self._writer = [], None

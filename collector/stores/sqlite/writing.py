@@ -1,0 +1,153 @@
+"""Put records into one partition file, in one transaction: rows, documents, terms and roll-ups together.
+
+Work is done a column at a time over the whole batch, as values repeat: each distinct value is converted once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
+
+import msgspec
+
+from collector.store import Record, Refused
+from collector.stores.sqlite.layout import HOUR_MS, INTERNED, RollUp, packed, quoted
+from collector.stores.sqlite.partition_file import File
+from telemetry.errors import Permanent
+from telemetry.event import TIMESTAMP, Event
+from telemetry.fields import BY_NAME, Type
+from telemetry.validate import validate
+
+MAX_TERMS = 100_000
+"""Terms that are remembered for a file; more are looked up."""
+
+Cell = int | float | str | bytes | None
+Convert = Callable[[set[Cell]], Mapping[Cell, Cell]]
+encode = msgspec.json.Encoder().encode
+
+
+def insert(file: File, records: Sequence[Record]) -> tuple[int, int]:
+    """Write records whose documents are sound; returns how many are new and how many were there already."""
+    terms: dict[str, int] = {}
+    with file.writing() as connection:
+        first = connection.execute("SELECT coalesce(max(n), 0) + 1 FROM doc").fetchone()[0]
+        docs = [record.doc for record in records]
+        numbers = range(first, first + len(docs))
+        times = [int(doc[TIMESTAMP]) for doc in docs]  # type: ignore[arg-type]  # validated: an int
+        hours = [ts // HOUR_MS for ts in times]
+        layout = file.layout
+        columns = {
+            name: _column(docs, name, kind, lambda texts: _interned(connection, file, terms, texts))
+            for name, kind in layout.columns.items()
+        }
+        ids = [record.id for record in records]
+        before = connection.total_changes
+        connection.executemany(
+            f"INSERT OR IGNORE INTO record VALUES ({', '.join('?' * (4 + len(columns)))})",
+            zip(times, numbers, ids, hours, *columns.values(), strict=True),
+        )
+        stored = connection.total_changes - before
+        kept: Sequence[int] = range(len(docs))
+        if stored < len(docs):
+            find = "SELECT n FROM record WHERE id = ?"
+            kept = [i for i, one in enumerate(ids) if connection.execute(find, (one,)).fetchone() == (numbers[i],)]
+        if kept:
+            connection.executemany(
+                "INSERT INTO doc VALUES (?, ?)", ((numbers[i], encode(docs[i]).decode()) for i in kept)
+            )
+            for rollup in layout.rollups:
+                _roll_up(connection, rollup, kept, hours, columns, docs)
+            _count(connection, len(kept), [times[i] for i in kept])
+    if len(file.terms) + len(terms) > MAX_TERMS:
+        file.terms.clear()
+    file.terms.update(terms)
+    return len(kept), len(docs) - len(kept)
+
+
+def refusal(record: Record) -> Refused | None:
+    """Why this record can never be stored; None where it can."""
+    try:
+        validate(record.doc)
+        encode(record.doc)
+    except Permanent as error:
+        return Refused(record, str(error))
+    except (UnicodeError, msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+        return Refused(record, f"not_encodable: {error}")
+    return None
+
+
+def unknown_field(doc: Event) -> str:
+    """Why a document with a field that fields.py does not have is refused; empty where it has none."""
+    if doc.keys() <= BY_NAME.keys():
+        return ""
+    return f"unknown_field: {next(name for name in doc if name not in BY_NAME)[:200]}"
+
+
+def _column(docs: Sequence[Event], name: str, kind: Type, intern: Convert) -> list[Cell]:
+    values: list[Cell] = [doc.get(name) for doc in docs]  # type: ignore[misc]  # columns are never lists
+    if kind not in INTERNED and kind is not Type.IP:
+        return values
+    distinct = set(values)
+    distinct.discard(None)
+    table: dict[Cell, Cell] = {None: None}
+    table.update(intern(distinct) if kind in INTERNED else {value: packed(str(value)) for value in distinct})
+    return list(map(table.__getitem__, values))
+
+
+def _interned(
+    connection: sqlite3.Connection, file: File, added: dict[str, int], texts: set[Cell]
+) -> Mapping[Cell, Cell]:
+    """The numbers of these texts, giving a number to each new one. ``added`` is for the cache, after the commit."""
+    table: dict[Cell, Cell] = {}
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"wants text, has {type(text).__name__}")
+        number = file.terms.get(text) or added.get(text)
+        if number is None:
+            connection.execute("INSERT OR IGNORE INTO term (text) VALUES (?)", (text,))
+            number = int(connection.execute("SELECT t FROM term WHERE text = ?", (text,)).fetchone()[0])
+            added[text] = number
+        table[text] = number
+    return table
+
+
+def _roll_up(
+    connection: sqlite3.Connection,
+    rollup: RollUp,
+    kept: Sequence[int],
+    hours: Sequence[int],
+    columns: Mapping[str, list[Cell]],
+    docs: Sequence[Event],
+) -> None:
+    needed = columns.get(rollup.needs)
+    if needed is not None:
+        kept = [i for i in kept if needed[i] is not None]
+    dimensions = [hours, *(columns[name] for name in rollup.dimensions)]
+    width = len(rollup.sums)
+    totals: dict[tuple[Cell, ...], list[float]] = {}
+    for key, values in zip(
+        zip(*([d[i] for i in kept] for d in dimensions), strict=True),
+        zip(*([docs[i].get(name, 0) for i in kept] for name in rollup.sums), strict=True) if width else repeat(()),
+        strict=width > 0,
+    ):
+        total = totals.get(key)
+        if total is None:
+            totals[key] = [1, *values]
+        else:
+            total[0] += 1
+            for at, value in enumerate(values, 1):
+                total[at] += value
+    keys = ["hour", *rollup.dimensions]
+    sums = ["records", *rollup.sums]
+    connection.executemany(
+        f"INSERT INTO {quoted(rollup.name)} VALUES ({', '.join('?' * (len(keys) + len(sums)))})"
+        f" ON CONFLICT DO UPDATE SET {', '.join(f'{quoted(s)} = {quoted(s)} + excluded.{quoted(s)}' for s in sums)}",
+        ([*(0 if cell is None else cell for cell in key), *total] for key, total in totals.items()),
+    )
+
+
+def _count(connection: sqlite3.Connection, records: int, times: list[int]) -> None:
+    connection.execute("UPDATE info SET value = value + ? WHERE name = 'records'", (records,))
+    connection.execute("UPDATE info SET value = min(coalesce(value, ?1), ?1) WHERE name = 'oldest'", (min(times),))
+    connection.execute("UPDATE info SET value = max(coalesce(value, ?1), ?1) WHERE name = 'newest'", (max(times),))
