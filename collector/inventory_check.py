@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from collections.abc import Iterator
 
@@ -19,6 +18,7 @@ from collector.inventory_values import (
     parse_prefix,
 )
 from collector.prefix_table import Network
+from telemetry import config
 from telemetry.config import KeyPath
 from telemetry.errors import Problem
 from telemetry.event import canonical_ip
@@ -72,8 +72,7 @@ def _references(inventory: Inventory, documents: Documents) -> Found:
     def missing(section: str, index: int, field: KeyPath, target: str, id: str | None) -> Found:
         if id is None or id in known[target] or id in documents.broken[target]:
             return
-        near = difflib.get_close_matches(id, known[target], 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"add it under {target}:, or take it out here"
+        hint = config.nearest(id, known[target]) or f"add it under {target}:, or take it out here"
         yield documents.problem(section, index, field, f"there is no {target} entry {id!r}", hint)
 
     for section, field, target in REFERENCES:

@@ -10,7 +10,7 @@ import difflib
 import re
 import tomllib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,8 +138,7 @@ def _convert_struct(
     for name, item in data.items():
         field = fields.get(str(name))
         if field is None:
-            near = difflib.get_close_matches(str(name), fields, 1)
-            hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(fields)
+            hint = nearest(str(name), fields) or "known: " + ", ".join(fields)
             problems.append(
                 Problem(document.path, document.line((*key, name)), dotted((*key, name)), "unknown key", hint)
             )
@@ -194,6 +193,12 @@ def _meta(kind: Any) -> list[msgspec.Meta]:
 
 def _description(kind: Any) -> str:
     return next((m.description for m in _meta(kind) if m.description), "")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``did you mean 'x'?``; empty where nothing known is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def dotted(key: KeyPath) -> str:

@@ -1,0 +1,113 @@
+"""The rules in use: loaded from folders, loaded again where a file changed, and asked about every event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from collector.detect.alert import alert
+from collector.detect.index import Index
+from collector.detect.load import load_file
+from collector.detect.rule import Rule, RuleInfo
+from telemetry.clock import Clock
+from telemetry.errors import Problem
+from telemetry.event import Event
+from telemetry.report import Report
+
+Stamp = tuple[int, int, int]
+
+
+class Detector:
+    """``detect`` and ``reload_if_changed`` are for one thread; what ``rules`` and ``problems`` give, for any."""
+
+    def __init__(self, paths: Sequence[Path], report: Report, clock: Clock) -> None:
+        self._paths = tuple(paths)
+        self._report = report
+        self._clock = clock
+        self._files: dict[Path, tuple[Stamp, list[Rule], list[Problem]]] = {}
+        self._index = Index(())
+        self._rules: list[RuleInfo] = []
+        self._problems: list[Problem] = []
+        self._loaded = False
+        self.reload_if_changed()
+
+    def detect(self, event: Event) -> list[Event]:
+        """One alert for each rule that the event fulfils. ``event`` has its ``event.id``."""
+        hits = self._index.hits(event)
+        if not hits:
+            return []
+        for rule in hits:
+            self._report.count("tengwang_alerts_total", level=rule.info.level)
+        return [alert(rule, event) for rule in hits]
+
+    def rules(self) -> list[RuleInfo]:
+        """Every rule in use, also those that are idle here."""
+        return self._rules
+
+    def problems(self) -> list[Problem]:
+        """Why some rules are not in use."""
+        return self._problems
+
+    def reload_if_changed(self) -> bool:
+        """Read the files that are new or changed, and forget those that went; True where anything did."""
+        stamps = _stamps(self._paths)
+        if self._loaded and stamps == {path: entry[0] for path, entry in self._files.items()}:
+            return False
+        self._loaded = True
+        started = self._clock.monotonic()
+        self._files = {
+            path: known if (known := self._files.get(path)) and known[0] == stamp else (stamp, *load_file(path))
+            for path, stamp in stamps.items()
+        }
+        self._use()
+        if self._problems:
+            first, count = self._problems[0], len(self._problems)
+            self._report.warn("rules", f"{count} problem(s), these rules are not in use; the first: {first}")
+        self._report.gauge("tengwang_rules_load_seconds", self._clock.monotonic() - started)
+        return True
+
+    def _use(self) -> None:
+        rules: dict[str, Rule] = {}
+        problems = [
+            Problem(str(path), 0, "", "is not there", "a rule file or a folder of them")
+            for path in self._paths
+            if not path.exists()
+        ]
+        for _, loaded, wrong in self._files.values():
+            problems += wrong
+            for rule in loaded:
+                if (first := rules.setdefault(rule.info.id, rule)) is not rule:
+                    problems.append(
+                        Problem(
+                            rule.info.path,
+                            rule.info.line,
+                            "id",
+                            f"{rule.info.id} is another rule's",
+                            f"first at {first.info.path}:{first.info.line}",
+                        )
+                    )
+        self._index = Index(rules.values())
+        self._rules = [rule.info for rule in rules.values()]
+        self._problems = problems
+        idle = sum(bool(info.idle) for info in self._rules)
+        self._report.gauge("tengwang_rules", len(self._rules) - idle, state="active")
+        self._report.gauge("tengwang_rules", idle, state="idle")
+        self._report.gauge("tengwang_rules", len(problems), state="refused")
+
+
+def _stamps(paths: Sequence[Path]) -> dict[Path, Stamp]:
+    """Every rule file below the paths, in order, with what changes when it is written or put in another's place."""
+    found: dict[Path, Stamp] = {}
+    for path in paths:
+        for file in sorted(path.rglob("*.yml")) if path.is_dir() else [path]:
+            try:
+                about = file.stat()
+            except OSError:
+                continue
+            found[file] = (about.st_mtime_ns, about.st_size, about.st_ino)
+    return found
+
+
+def build(paths: Sequence[Path], report: Report, clock: Clock) -> Detector:
+    """A detector over rule files and folders; a problem with one rule does not keep the others away."""
+    return Detector(paths, report, clock)
