@@ -17,6 +17,7 @@ class Content:
     def __init__(self) -> None:
         self.now = bytearray()
         self.durable = b""
+        self.damaged = False
 
 
 class FaultyFile:
@@ -116,13 +117,14 @@ class FaultyDisk:
             content.durable = bytes(content.now)
         self._durable_names = dict(self.files)
 
-    def flip(self) -> bool:
-        """Turn one bit over somewhere. False where there is nothing to damage."""
-        full = [content for content in self.files.values() if content.now]
-        if not full:
+    def flip(self, suffix: str) -> bool:
+        """Turn one bit over in a file that was not damaged yet. False where there is none."""
+        sound = [c for path, c in self.files.items() if path.suffix == suffix and c.now and not c.damaged]
+        if not sound:
             return False
-        content = self.random.choice(full)
+        content = self.random.choice(sound)
         at = self.random.randrange(len(content.now))
         content.now[at] ^= 1 << self.random.randrange(8)
         content.durable = bytes(content.now)
+        content.damaged = True
         return True

@@ -173,7 +173,13 @@ class SpoolModel(RuleBasedStateMachine):
 
     @rule()
     def bit_flips(self) -> None:
-        self.flips += self.disk.flip()
+        """One a file: against several in one frame there is no help."""
+        self.flips += self.disk.flip(".page")
+
+    @rule(which=st.sampled_from([".0", ".1"]))
+    def ledger_is_damaged(self, which: str) -> None:
+        self.disk.flip(which)
+        self.restart()
 
     @rule(room=st.integers(0, 3_000))
     def disk_fills(self, room: int) -> None:
