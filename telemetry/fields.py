@@ -91,6 +91,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.interface.type", K, "ifType or link type", "接口类型", "Interface type"), F("tengwang.interface.mac", K, "ifPhysAddress", "接口MAC", "Interface MAC"),
     F("tengwang.interface.mtu", LONG, "ifMtu", "MTU", "MTU", "byte"), F("tengwang.interface.speed", LONG, "Speed (ifHighSpeed in bits)", "速率", "Speed", "bit/s"),
     F("tengwang.interface.admin_status", K, "ifAdminStatus", "管理状态", "Admin status"), F("tengwang.interface.oper_status", K, "ifOperStatus", "运行状态", "Oper status"),
+    F("tengwang.interface.counter_bits", LONG, "Width of the octet and packet counters, 64 or 32", "计数器位数", "Counter width", "bit"),
     F("tengwang.interface.in_octets", LONG, "ifHCInOctets", "入字节", "In octets", "byte"), F("tengwang.interface.out_octets", LONG, "ifHCOutOctets", "出字节", "Out octets", "byte"),
     F("tengwang.interface.in_packets", LONG, "All received packets", "入包", "In packets"), F("tengwang.interface.out_packets", LONG, "All sent packets", "出包", "Out packets"),
     F("tengwang.interface.in_errors", LONG, "ifInErrors", "入错误", "In errors"), F("tengwang.interface.out_errors", LONG, "ifOutErrors", "出错误", "Out errors"),
