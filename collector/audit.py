@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import secrets
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,10 @@ from telemetry.report import Report
 if TYPE_CHECKING:
     from collector.services import Services
 
+AGAIN_S = 600.0
+PER_MINUTE = 60
+MAX_KNOWN = 4096
+
 
 class Trail:
     """Writes audit records. What could not be written for want of a store is logged and counted."""
@@ -25,6 +31,30 @@ class Trail:
         self._store = store
         self._clock = clock
         self._report = report
+        self._lock = threading.Lock()
+        self._known: collections.OrderedDict[tuple[str, ...], float] = collections.OrderedDict()
+        self._recent: collections.deque[float] = collections.deque()
+
+    def refusal(self, action: str, reason: str, **fields: str) -> None:
+        """A refused outsider. The same one is written once in ten minutes, all together a few times a minute.
+
+        So nobody can fill the disk by knocking at the door; the counter has the true number.
+        """
+        self._report.count("tengwang_refused_total", reason=reason)
+        now = self._clock.monotonic()
+        key = (action, reason, fields.get("agent", ""), fields.get("client", ""))
+        with self._lock:
+            while self._known and now - next(iter(self._known.values())) > AGAIN_S:
+                self._known.popitem(last=False)
+            while self._recent and now - self._recent[0] > 60:
+                self._recent.popleft()
+            if key in self._known or len(self._recent) >= PER_MINUTE:
+                return
+            self._known[key] = now
+            if len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+            self._recent.append(now)
+        self.write(action, "failure", reason=reason, **fields)
 
     def write(
         self,

@@ -226,13 +226,24 @@ class Registry:
             record = self._change(agent_id, lambda old: msgspec.structs.replace(old, serials=_newest_only(old)))
         return record
 
-    def seen(self, agent_id: str, instance: str, address: str, version: str = "") -> None:
+    def unit_of(self, agent_id: str) -> str:
+        """The unit of an agent that has spoken here; from memory, for every event."""
+        cached = self._cache.get(agent_id)
+        return cached[1].unit if cached is not None else ""
+
+    def heard(self, agent_id: str, version: str) -> None:
+        """The program version that an agent says it has."""
+        with self._lock:
+            if (seen := self._seen.get(agent_id)) is not None:
+                self._seen[agent_id] = msgspec.structs.replace(seen, version=version[:64])
+
+    def seen(self, agent_id: str, instance: str, address: str) -> None:
         """An agent spoke. Raises Permanent ``cloned`` where two programs speak for it."""
         cloned = self._instances.cloned(agent_id, instance)
         with self._lock:
             before = self._seen.get(agent_id)
-            kept = version or (before.version if before else "")
-            self._seen[agent_id] = Seen(self._clock.now_ms(), address, kept, instance, cloned)
+            version = before.version if before else ""
+            self._seen[agent_id] = Seen(self._clock.now_ms(), address, version, instance, cloned)
         if cloned:
             detail = (
                 f"two programs send as agent {agent_id}: its disk was copied. Nothing was lost: both keep their data. "

@@ -21,7 +21,7 @@ class Standing:
         self._lock = threading.Lock()
         self._health = Health(writable=True)
         self._down_since_ms = 0
-        self._wait = FIRST_RETRY_S
+        self._wait = FIRST_RETRY_S / 2
         report.gauge("tengwang_store_writable", 1)
 
     @property
@@ -41,20 +41,22 @@ class Standing:
     @property
     def retry_s(self) -> float:
         """How long a sender should wait before it tries again, and the pipeline before it asks again."""
-        return self._wait
+        return max(self._wait, FIRST_RETRY_S)
 
     def down(self, detail: str) -> None:
-        """The store refused to write for now. Each call in a row doubles the wait, up to half a minute."""
+        """The store refused to write for now. Every time until the next good write doubles the wait."""
         with self._lock:
             if self._health.writable:
                 self._down_since_ms = self._clock.now_ms()
-                self._wait = FIRST_RETRY_S
                 self._report.count("tengwang_store_outages_total")
-            else:
-                self._wait = min(self._wait * 2, LAST_RETRY_S)
+            self._wait = min(self._wait * 2, LAST_RETRY_S)
             self._health = Health(False, detail, self._health.engine, self._health.records, self._health.bytes)
         self._report.gauge("tengwang_store_writable", 0)
         self._report.error("store-down", f"nothing is acknowledged until the store takes events again: {detail}")
+
+    def wrote(self) -> None:
+        """A write went well: the next outage starts with a short wait. A store that only says it is well does not."""
+        self._wait = FIRST_RETRY_S / 2
 
     def seen(self, health: Health) -> None:
         """What the store said of itself."""
@@ -65,7 +67,6 @@ class Standing:
             was_down = self._down_since_ms
             self._health = health
             self._down_since_ms = 0
-            self._wait = FIRST_RETRY_S
         self._report.gauge("tengwang_store_writable", 1)
         if was_down:
             seconds = (self._clock.now_ms() - was_down) / 1000

@@ -25,6 +25,7 @@ MAX_COMPRESSED = 8 * 1024 * 1024
 MAX_EXPANDED = 32 * 1024 * 1024
 MAX_RECORDS = 10_000
 MAX_RECORD = 256 * 1024
+MAX_HEADER = 4096
 MAX_SEQUENCE = 2**62
 
 
@@ -82,14 +83,14 @@ def decode(data: bytes) -> Batch:
     """Raises Permanent: too_large, not_zstd, not_json, unsupported_version, count_mismatch, bad_sequence."""
     if len(data) > MAX_COMPRESSED:
         raise Permanent("too_large", f"{len(data)} bytes compressed, at most {MAX_COMPRESSED}")
-    lines = _expand(data).split(b"\n")
-    try:
-        header = _header_decoder.decode(lines[0])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Permanent("not_json", f"header: {error}") from error
-    if header.v > VERSION or header.v < 1:
-        raise Permanent("unsupported_version", f"batch version {header.v}, this side reads up to {VERSION}")
-    if header.count != len(lines) - 1 or header.count > MAX_RECORDS:
+    text = _expand(data, MAX_EXPANDED + 1)
+    if len(text) > MAX_EXPANDED:
+        raise Permanent("too_large", f"more than {MAX_EXPANDED} bytes expanded")
+    header = _header(text.partition(b"\n")[0])
+    if text.count(b"\n") > MAX_RECORDS:
+        raise Permanent("count_mismatch", f"more than {MAX_RECORDS} records")
+    lines = text.split(b"\n")
+    if header.count != len(lines) - 1:
         raise Permanent("count_mismatch", f"header says {header.count}, {len(lines) - 1} records are there")
     if not (0 < header.epoch < MAX_SEQUENCE):
         raise Permanent("bad_sequence", f"epoch {header.epoch}")
@@ -109,12 +110,25 @@ def decode(data: bytes) -> Batch:
     return Batch(header, records)
 
 
-def _expand(data: bytes) -> bytes:
+def read_header(data: bytes) -> Header:
+    """Only the first line: who sends, before any record is looked at. Raises Permanent like ``decode``."""
+    return _header(_expand(data, MAX_HEADER).partition(b"\n")[0])
+
+
+def _header(line: bytes) -> Header:
+    try:
+        header = _header_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Permanent("not_json", f"header: {error}") from error
+    if header.v > VERSION or header.v < 1:
+        raise Permanent("unsupported_version", f"batch version {header.v}, this side reads up to {VERSION}")
+    return header
+
+
+def _expand(data: bytes, limit: int) -> bytes:
+    """The first ``limit`` bytes of what is compressed; never more is held in memory."""
     try:
         with zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).stream_reader(data) as reader:
-            text = reader.read(MAX_EXPANDED + 1)
-    except zstandard.ZstdError as error:
+            return reader.read(limit)
+    except (zstandard.ZstdError, MemoryError) as error:
         raise Permanent("not_zstd", str(error)) from error
-    if len(text) > MAX_EXPANDED:
-        raise Permanent("too_large", f"more than {MAX_EXPANDED} bytes expanded")
-    return text
