@@ -42,7 +42,8 @@ REFERENCES: tuple[tuple[str, str, str], ...] = (
     ("systems", "measured_from", UNIT),
 )
 AUTH = ("MD5", "SHA", "SHA224", "SHA256", "SHA384", "SHA512")
-PRIV = ("DES", "3DES", "AES", "AES192", "AES256")
+PRIV = ("DES", "3DES", "AES", "AES192", "AES256", "AES192C", "AES256C")
+"""RFC 3414, 3826, 7860; with C the key extension that Cisco and many others use."""
 
 
 def check(inventory: Inventory, documents: Documents) -> list[Problem]:

@@ -37,11 +37,19 @@ class Indexed:
         networks = {n: p for p in inventory.prefixes if (n := parse_prefix(p.prefix)[0]) is not None}
         self._prefixes = PrefixTable(_inherit(networks))
         self._networks_of: dict[str, list[str]] = {}
-        self._zones_of: dict[str, set[str]] = {}
+        widest: dict[tuple[str, int], tuple[int, set[str]]] = {}
         for network, prefix in _inherit(networks):
             if prefix.unit is not None:
                 self._networks_of.setdefault(prefix.unit, []).append(str(network))
-                self._zones_of.setdefault(prefix.unit, set()).update([prefix.zone] if prefix.zone else [])
+                if prefix.zone is not None:
+                    length, zones = widest.setdefault((prefix.unit, network.version), (network.prefixlen, set()))
+                    if network.prefixlen < length:
+                        widest[prefix.unit, network.version] = (network.prefixlen, {prefix.zone})
+                    elif network.prefixlen == length:
+                        zones.add(prefix.zone)
+        self._zones_of: dict[str, set[str]] = {}
+        for (unit_id, _), (_, zones) in widest.items():
+            self._zones_of.setdefault(unit_id, set()).update(zones)
 
     def unit(self, id: str) -> Unit | None:
         return self._units.get(id)
@@ -94,7 +102,7 @@ class Indexed:
         return tuple(self._networks_of.get(unit_id, ()))
 
     def zone_of_unit(self, unit_id: str) -> str | None:
-        """The zone written at the unit, else the only one that its prefixes have, else None."""
+        """The zone written at the unit, else that of its widest prefixes where they agree, else None."""
         unit = self._units.get(unit_id)
         if unit is None or unit.zone is not None:
             return unit.zone if unit else None

@@ -7,12 +7,21 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parent
 
 
-def folder(name: str) -> Path:
-    """The folder ``rules`` or ``dashboards``."""
-    installed = _PACKAGE / "data" / name
-    return installed if installed.is_dir() else _PACKAGE.parent / name
-
-
 def rules() -> Path:
     """Our own rules."""
-    return folder("rules")
+    return _folder("rules", "rules")
+
+
+def inventory() -> Path:
+    """The example inventory."""
+    return _folder("inventory", "deploy/inventory")
+
+
+def dashboards() -> Path:
+    """Grafana dashboards and their provisioning."""
+    return _folder("dashboards", "dashboards")
+
+
+def _folder(installed: str, checkout: str) -> Path:
+    data = _PACKAGE / "data" / installed
+    return data if data.is_dir() else _PACKAGE.parent / checkout
