@@ -10,13 +10,14 @@ seen. Layouts: linux/if_packet.h, Documentation/networking/packet_mmap.rst.
 from __future__ import annotations
 
 import array
+import asyncio
 import mmap
 import os
 import shlex
 import socket
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from agent.input import Blind
@@ -128,6 +129,43 @@ class Capture:
     def close(self) -> None:
         self._ring.close()
         self._socket.close()
+
+
+class Reader:
+    """Reads a ring from the event loop, a block a turn so that nothing else waits long, and at most so many packets
+    until the next ``resume``: what is more stays in the ring, and the kernel drops and counts what finds no room.
+    """
+
+    def __init__(self, ring: Capture, take: Callable[[Captured], None], most: int) -> None:
+        self._ring = ring
+        self._take = take
+        self._most = most
+        self._left = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def resume(self) -> None:
+        """Read on with a new allowance; called once a tick from the running loop."""
+        self._left = self._most
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._ring.fileno(), self._turn)
+
+    def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._ring.fileno())
+            self._loop = None
+
+    def drain(self) -> None:
+        """Everything that is ready now."""
+        while self._ring.ready():
+            self._turn()
+
+    def _turn(self) -> None:
+        for captured in self._ring.block():
+            self._left -= 1
+            self._take(captured)
+        if self._left <= 0:
+            self.stop()
 
 
 def require() -> None:

@@ -1,4 +1,4 @@
-"""Packed IP addresses to the one text form of events. Pure."""
+"""Packed IP and link-layer addresses to the one text form of events. Pure."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def text(packed: bytes) -> str:
         raise Permanent("bad_address", f"{len(packed)} bytes") from error
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)
+
+
+def mac(octets: bytes) -> str:
+    """Lower case with colons; of any length."""
+    return ":".join(f"{octet:02x}" for octet in octets)

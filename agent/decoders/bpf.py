@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 RET, LD_W, LD_H, LD_B = 0x06, 0x20, 0x28, 0x30
-LD_B_INDEXED, LD_H_INDEXED = 0x50, 0x48
-ADD, LSH, AND, MOD = 0x04, 0x64, 0x54, 0x94
+LD_B_INDEXED = 0x50
+ADD, LSH, MOD = 0x04, 0x64, 0x94
 TAX = 0x07
-JA, JEQ, JGT, JGE, JSET = 0x05, 0x15, 0x25, 0x35, 0x45
+JA, JEQ, JSET = 0x05, 0x15, 0x45
 
 AD_OFF = 0xFFFFF000
 AD_PACKET_TYPE, AD_INTERFACE, AD_HARDWARE, AD_RANDOM = AD_OFF + 4, AD_OFF + 8, AD_OFF + 28, AD_OFF + 56
@@ -25,6 +25,8 @@ MAX_STEPS = 4096
 """BPF_MAXINSNS: the kernel refuses longer programs."""
 ETHERNET, LOOPBACK = 1, 772
 """ARPHRD_ETHER and ARPHRD_LOOPBACK: frames with an Ethernet header."""
+CHAIN = (0, 43, 44, 60, 135, 139, 140)
+"""Next headers behind which more headers come."""
 PACKET_OUTGOING = 4
 
 _STEP = struct.Struct("=HBBI")
@@ -111,14 +113,14 @@ def ethernet_only() -> list[Step | str]:
     return [Step(LD_H, AD_HARDWARE), Step(JEQ, ETHERNET, yes="ethernet"), Step(RET, 0), "ethernet"]
 
 
-def neighbor_discovery(first: int, last: int, snap: int = 0xFFFF) -> list[Step | str]:
-    """An end that takes ICMPv6 types ``first`` to ``last`` on Ethernet, untagged or behind one tag in the frame.
+def neighbor_discovery(types: Sequence[int], snap: int, hidden: bool) -> list[Step | str]:
+    """An end that takes these ICMPv6 types on Ethernet, untagged or behind one tag in the frame.
 
-    The outermost VLAN tag is not in the frame: the kernel has moved it aside. A type behind one hop-by-hop, destination
-    or fragment header is looked up here; a longer chain, or a first fragment that hides its type, is taken and judged
-    by ``agent/decoders/ndp.py``. Later fragments are taken too where they can belong to such a message.
+    The outermost VLAN tag is not in the frame: the kernel has moved it aside. A type behind one hop-by-hop, routing or
+    destination header is looked up here. With ``hidden`` also what may hide a type is taken: fragments of ICMPv6 or of
+    a chain, and longer chains; ``agent/decoders/ndp.py`` judges them.
     """
-    program: list[Step | str] = [
+    return [
         Step(LD_H, 12),
         Step(JEQ, 0x86DD, yes="plain"),
         Step(JEQ, 0x8100, yes="tagged"),
@@ -128,26 +130,26 @@ def neighbor_discovery(first: int, last: int, snap: int = 0xFFFF) -> list[Step |
         Step(LD_H, 16),
         Step(JEQ, 0x86DD, yes="inner"),
         Step(RET, 0),
-        *_ipv6("plain", 14, first, last, snap),
-        *_ipv6("inner", 18, first, last, snap),
+        *_ipv6("plain", 14, types, snap, hidden),
+        *_ipv6("inner", 18, types, snap, hidden),
     ]
-    return program
 
 
-def _ipv6(label: str, at: int, first: int, last: int, snap: int) -> list[Step | str]:
+def _ipv6(label: str, at: int, types: Sequence[int], snap: int, hidden: bool) -> list[Step | str]:
     body, take, drop = at + 40, f"{label}_take", f"{label}_drop"
-    in_range: list[Step | str] = [Step(JGE, first, no=drop), Step(JGT, last, yes=drop), Step(RET, snap)]
-    chained = [Step(JEQ, number, yes=take) for number in (0, 43, 44, 60)]
+    wanted = [*(Step(JEQ, number, yes=take) for number in types), Step(RET, 0)]
+    chained = [Step(JEQ, number, yes=take) for number in CHAIN] if hidden else []
+    fragment = [Step(JEQ, 44, yes=f"{label}_fragment")] if hidden else []
     return [
         label,
         Step(LD_B, at + 6),
         Step(JEQ, 58, yes=f"{label}_icmp"),
-        Step(JEQ, 44, yes=f"{label}_fragment"),
-        *[Step(JEQ, number, yes=f"{label}_options") for number in (0, 43, 60)],
+        *fragment,
+        *[Step(JEQ, number, yes=f"{label}_options") for number in CHAIN if number != 44],
         Step(RET, 0),
         f"{label}_icmp",
         Step(LD_B, body),
-        *in_range,
+        *wanted,
         f"{label}_options",
         Step(LD_B, body + 1),
         Step(ADD, 1),
@@ -157,15 +159,11 @@ def _ipv6(label: str, at: int, first: int, last: int, snap: int) -> list[Step | 
         *chained,
         Step(JEQ, 58, no=drop),
         Step(LD_B_INDEXED, body),
-        *in_range,
+        *wanted,
         f"{label}_fragment",
         Step(LD_B, body),
         *chained,
-        Step(JEQ, 58, no=drop),
-        Step(LD_H, body + 2),
-        Step(JSET, 0xFFF8, yes=drop),
-        Step(LD_B, body + 8),
-        *in_range,
+        Step(JEQ, 58, yes=take, no=drop),
         take,
         Step(RET, snap),
         drop,

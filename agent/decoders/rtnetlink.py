@@ -132,7 +132,7 @@ def link(body: bytes) -> Link:
         name=_text(found, 3),
         hardware=hardware,
         kind=kind,
-        mac=":".join(f"{octet:02x}" for octet in found.get(1, b"")),
+        mac=addresses.mac(found.get(1, b"")),
         mtu=_u32(found, 4),
         up=bool(flags & 1),
         operational=found[16][0] if found.get(16) else 0,
@@ -182,7 +182,7 @@ def routes(body: bytes) -> list[Route]:
 def neighbor(body: bytes) -> Neighbor:
     family, index, state, flags, _ = _fixed(_NEIGHBOR, body)
     found = _attributes(body, _NEIGHBOR.size)
-    mac = ":".join(f"{octet:02x}" for octet in found.get(2, b""))
+    mac = addresses.mac(found.get(2, b""))
     return Neighbor(index, _ip(family, found.get(1, b"")), mac, state, flags)
 
 

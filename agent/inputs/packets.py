@@ -7,7 +7,6 @@ Which packet counts where is in ``agent/vantage.py``, the ring in ``agent/captur
 from __future__ import annotations
 
 import asyncio
-import mmap
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,17 +15,17 @@ from typing import Annotated
 import msgspec
 
 from agent import capture
+from agent.capture_file import open_capture
 from agent.decoders import bpf, flows, packet, pcap
 from agent.input import Context
+from agent.losses import Losses
 from agent.vantage import Vantage
 from telemetry.errors import ConfigError, Permanent
-from telemetry.event import event
 
 MILLISECOND = 1_000_000
 STEP_MS = 5000
 """Kernel stamps further than this from the agent's clock are moved to it: one of the two was set."""
 TICK_S = 1.0
-TELL_LOST_S = 10.0
 YIELD_EVERY = 500
 """Records exported before other work gets a turn."""
 
@@ -75,9 +74,9 @@ class PacketsInput:
         self._table = flows.FlowTable(config.max_flows, config.active, config.inactive)
         self._vantage = Vantage(context.clock, context.report)
         self._capture: capture.Capture | None = None
-        self._budget = 0
-        self._lost = 0
-        self._told_lost = 0.0
+        self._reader: capture.Reader | None = None
+        self._losses = Losses("packets", context)
+        self._taken = 0
         self._file_read = False
 
     async def collect(self) -> None:
@@ -92,51 +91,46 @@ class PacketsInput:
 
     def close(self) -> None:
         """Flows that are not over yet are told as far as they went: what was counted is never thrown away."""
-        if self._capture:
-            while self._capture.ready():
-                self._drain_once(self._capture)
-            self._count_lost(self._capture, at_once=True)
+        if self._capture and self._reader:
+            self._reader.drain()
+            self._losses.note(self._capture.lost())
+            self._losses.tell(at_once=True)
             self._capture.close()
-            self._capture = None
+            self._capture = self._reader = None
         for export in self._table.flush():
             self._context.emit(flows.to_event(export, self._config.sampling))
 
     async def _live(self) -> None:
         self._vantage.refresh(0.0)
-        if self._capture is None:
+        if self._capture is None or self._reader is None:
             named = self._vantage.indexes(self._config.interfaces) if self._config.interfaces else self._vantage.names
             promiscuous = sorted(named) if self._config.promiscuous else ()
             self._capture = capture.Capture(self._program(), self._config.ring, promiscuous)
-        ring, loop = self._capture, asyncio.get_running_loop()
-        self._told_lost = self._context.clock.monotonic()
+            self._reader = capture.Reader(self._capture, self._take, self._config.max_rate)
+        ring, reader = self._capture, self._reader
         try:
             while True:
-                self._budget = self._config.max_rate
-                loop.add_reader(ring.fileno(), self._ready, ring, loop)
+                reader.resume()
                 await self._context.clock.sleep(TICK_S)
+                self._count()
                 if self._vantage.refresh():
                     ring.filter(self._program())
-                self._count_lost(ring)
+                self._losses.note(ring.lost())
+                self._losses.tell()
                 await self._tell(self._table.expire(self._context.clock.now_ms() * MILLISECOND))
         finally:
-            loop.remove_reader(ring.fileno())
+            reader.stop()
 
-    def _ready(self, ring: capture.Capture, loop: asyncio.AbstractEventLoop) -> None:
-        """One block at a time, so that nothing else waits long; over ``max_rate`` the ring waits for the next tick."""
-        self._drain_once(ring)
-        if self._budget <= 0:
-            loop.remove_reader(ring.fileno())
+    def _take(self, taken: capture.Captured) -> None:
+        self._taken += 1
+        away = self._context.clock.now_ms() - taken.time_ns // MILLISECOND
+        shift = away * MILLISECOND if abs(away) > STEP_MS else 0
+        self._add(taken, taken.time_ns + shift)
 
-    def _drain_once(self, ring: capture.Capture) -> None:
-        shift, count = None, 0
-        for taken in ring.block():
-            if shift is None:
-                shift = self._shift(taken.time_ns)
-            count += 1
-            self._add(taken, taken.time_ns + shift)
-        self._budget -= count
-        if count:
-            self._context.report.count("tengwang_packets_taken_total", count)
+    def _count(self) -> None:
+        if self._taken:
+            self._context.report.count("tengwang_packets_taken_total", self._taken)
+            self._taken = 0
 
     def _add(self, taken: capture.Captured, at_ns: int) -> None:
         try:
@@ -146,16 +140,19 @@ class PacketsInput:
                 kind, start = socket.ntohs(taken.protocol), max(taken.network, 0)
                 header = packet.decode_network(kind, taken.frame, start, taken.length, taken.vlan)
         except Permanent as error:
-            self._context.report.count("tengwang_packets_skipped_total", reason=error.reason)
+            self._skip(error.reason)
             return
         if header is None:
-            self._context.report.count("tengwang_packets_skipped_total", reason="not_ip")
+            self._skip("not_ip")
         elif taken.packet_type == capture.OUTGOING and not self._vantage.sent_here(header.source):
-            self._context.report.count("tengwang_packets_skipped_total", reason="forwarded")
+            self._skip("forwarded")
         else:
             name = self._vantage.names.get(taken.interface, "")
             if not self._table.add(header, at_ns, name, self._direction):
                 self._context.report.count("tengwang_flow_table_full_total")
+
+    def _skip(self, reason: str) -> None:
+        self._context.report.count("tengwang_packets_skipped_total", reason=reason)
 
     def _direction(self, header: packet.Header) -> str:
         """As seen from this host; unknown is what it only forwards."""
@@ -164,11 +161,6 @@ class PacketsInput:
             return "internal" if to_here else "egress"
         many = header.destination[0] == 0xFF if header.version == 6 else header.destination[0] >= 224
         return "ingress" if to_here or many else "unknown"
-
-    def _shift(self, time_ns: int) -> int:
-        """Nanoseconds between the kernel's stamps and the agent's clock, where one of them was set; else 0."""
-        away = self._context.clock.now_ms() - time_ns // MILLISECOND
-        return away * MILLISECOND if abs(away) > STEP_MS else 0
 
     def _program(self) -> bytes:
         """The filter for the interfaces as they are now."""
@@ -185,18 +177,6 @@ class PacketsInput:
             start = bpf.without(sorted(seen.repeating | {seen.loopback}))
         return bpf.assemble([*start, *bpf.sample(self._config.sampling, self._config.snap)])
 
-    def _count_lost(self, ring: capture.Capture, at_once: bool = False) -> None:
-        lost = ring.lost()
-        if lost:
-            self._lost += lost
-            self._context.report.count("tengwang_input_lost_total", lost, input="packets")
-        now = self._context.clock.monotonic()
-        if self._lost and (at_once or now - self._told_lost >= TELL_LOST_S):
-            self._told_lost, told, self._lost = now, self._lost, 0
-            made = event(self._context.clock.now_ms(), "tengwang.agent", "input-lost", kind="metric")
-            made["tengwang.input.type"], made["tengwang.input.lost"] = "packets", told
-            self._context.emit(made)
-
     async def _tell(self, exports: Iterable[flows.Export]) -> None:
         for number, export in enumerate(exports, 1):
             self._context.emit(flows.to_event(export, self._config.sampling))
@@ -205,29 +185,27 @@ class PacketsInput:
 
     async def _read_file(self) -> None:
         """Expiry goes by the capture's own times. What follows a fault in the file is not read."""
-        report, swept = self._context.report, 0
+        report = self._context.report
         try:
-            for record in pcap.records(_mapped(self._config.file)):
-                try:
-                    header = packet.decode(record.frame, record.length)
-                except Permanent as error:
-                    report.count("tengwang_packets_skipped_total", reason=error.reason)
-                    continue
-                if header is None:
-                    report.count("tengwang_packets_skipped_total", reason="not_ip")
-                    continue
-                self._table.add(header, record.time_ns, "", lambda _: "unknown")
-                if record.time_ns - swept >= flows.SECOND:
-                    swept = record.time_ns
-                    await self._tell(self._table.expire(swept))
+            with open_capture(Path(self._config.file)) as data:
+                await self._read_records(pcap.records(data))
         except Permanent as error:
             report.count("tengwang_input_refused_total", input="packets", reason=error.reason)
             report.warn("packets.file", f"{self._config.file}: {error}")
         await self._tell(self._table.flush())
 
-
-def _mapped(path: str) -> bytes | mmap.mmap:
-    with Path(path).open("rb") as file:
-        if not file.seek(0, 2):
-            return b""
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    async def _read_records(self, records: Iterable[pcap.Record]) -> None:
+        swept = 0
+        for record in records:
+            try:
+                header = packet.decode(record.frame, record.length)
+            except Permanent as error:
+                self._skip(error.reason)
+                continue
+            if header is None:
+                self._skip("not_ip")
+                continue
+            self._table.add(header, record.time_ns, "", lambda _: "unknown")
+            if record.time_ns - swept >= flows.SECOND:
+                swept = record.time_ns
+                await self._tell(self._table.expire(swept))
