@@ -122,7 +122,7 @@ class Spool:
         self._pinned = (0, 0, 0)
         self._doomed: list[Page] = []
         self._saved_at = self._started
-        self._dirty = False
+        self._dirty = self._closed = False
         self._take_up()
         self._ledger.boot = max(self._ledger.boot + 1, clock.now_ms())
         self._ledger.clean = False
@@ -257,7 +257,8 @@ class Spool:
     def ack(self, epoch: int, ranges: Iterable[Range]) -> None:
         """The collector has stored these: free them. Ranges that are gone already are passed over."""
         with self._lock:
-            if (state := self._ledger.epochs.get(epoch)) is None:
+            state = self._ledger.epochs.get(epoch)
+            if state is None or self._closed:
                 return
             acked = Intervals(ranges)
             for first, last in acked:
@@ -322,6 +323,8 @@ class Spool:
     def reported(self, drops: Sequence[Drop], epoch: int, first: int) -> None:
         """The records ``first``, ``first + 1`` ... of an epoch tell of these drops. Once acked, the drops are over."""
         with self._lock:
+            if first in self._ledger.epochs[epoch].gone:
+                return
             by = {drop: first + index for index, drop in enumerate(drops)}
             self._ledger.drops = [
                 Drop(d.epoch, d.first, d.last, d.reason, epoch, by[d]) if d in by else d for d in self._ledger.drops
@@ -398,7 +401,7 @@ class Spool:
             )
 
     def close(self) -> None:
-        """The run ended as it should. Nothing may be called after it."""
+        """The run ended as it should. A late ack is passed over; nothing else may be called after it."""
         with self._lock:
             self._ledger.clean = True
             self._try(self._sweep)
@@ -406,3 +409,4 @@ class Spool:
             for lane in self._lanes.values():
                 lane.close()
             self._ledger.close()
+            self._closed = True
