@@ -31,15 +31,14 @@ class Assignments:
     def of(self, agent: AgentRecord) -> tuple[str, bytes]:
         """Version and encoded work of one agent. It holds credentials: for that agent only."""
         with self._lock:
-            self._look()
-            assert self._index is not None
+            index = self._look()
             key = (agent.id, agent.unit)
             if key not in self._made:
-                made = derive(self._index, agent.id, agent.unit, self._units)
+                made = derive(index, agent.id, agent.unit, self._units)
                 self._made[key] = (made.version, work.encode(made))
             return self._made[key]
 
-    def _look(self) -> None:
+    def _look(self) -> Indexed:
         now = self._clock.monotonic()
         units = self._units
         if now - self._units_at >= UNITS_FRESH_S:
@@ -52,3 +51,4 @@ class Assignments:
         index = self._inventory.current()
         if index is not self._index or units != self._units:
             self._index, self._units, self._made = index, units, {}
+        return index

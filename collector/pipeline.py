@@ -343,7 +343,6 @@ class Pipeline:
         if duplicates:
             report.count("tengwang_records_duplicate_total", duplicates)
         if alerts:
-            report.count("tengwang_alerts_total", len(alerts))
             self._live.publish("alerts")
         if count:
             self._live.publish("events")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.audit import Trail
+    from collector.ca import Authority
     from collector.config import CollectorConfig
     from collector.detect import Detector
     from collector.inventory_source import InventorySource
@@ -35,4 +38,7 @@ class Services:
     collector_id: str
     started_ms: int
     live: Live
-    home: Path = field(default_factory=Path)
+    home: Path
+    """``<home>/collector``: everything that this collector keeps on disk."""
+    authority: Authority
+    trail: Trail

@@ -1,0 +1,111 @@
+"""Make the parts of a collector from its home and configuration. Nothing runs yet; nothing listens yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from collector import detect
+from collector.audit import Trail
+from collector.ca import Authority
+from collector.config import CollectorConfig, component_config
+from collector.enricher import Enricher, EnricherContext
+from collector.home import Home
+from collector.intake import Intake
+from collector.inventory_source import InventorySource
+from collector.ledger import Ledgers
+from collector.live import Live
+from collector.pipeline import Pipeline
+from collector.registry import Registry
+from collector.services import Services
+from collector.standing import Standing
+from collector.store import Store, StoreContext
+from telemetry import component
+from telemetry.clock import Clock
+from telemetry.config import Document
+from telemetry.report import Report
+
+
+def open_store(config: CollectorConfig, home: Home, clock: Clock, report: Report) -> Store:
+    """The configured store. Raises ConfigError, MissingExtra."""
+    options = component_config(_document(), "collector.stores", config.store, ("store",))
+    module = component.load("collector.stores", str(config.store["type"]))
+    return cast(Store, module.build(options, StoreContext(home.path, clock, report)))
+
+
+def make_enrichers(config: CollectorConfig, context: EnricherContext) -> list[Enricher]:
+    made = []
+    for index, table in enumerate(config.enrichers):
+        options = component_config(_document(), "collector.enrichers", table, ("enrichers", index))
+        module = component.load("collector.enrichers", str(table["type"]))
+        made.append(cast(Enricher, module.build(options, context)))
+    return made
+
+
+def rule_paths(config: CollectorConfig, home: Home) -> list[Path]:
+    """The program's own rules and the configured ones."""
+    return [*([packaged_rules()] if config.rules.packaged else []), *map(home.within, config.rules.paths)]
+
+
+def packaged_rules() -> Path:
+    """Inside the wheel, or beside the package in a source tree."""
+    package = Path(__file__).parent
+    inside = package / "data" / "rules"
+    return inside if inside.is_dir() else package.parent / "rules"
+
+
+def make_services(
+    home: Home,
+    config: CollectorConfig,
+    clock: Clock,
+    report: Report,
+    collectors: Callable[[], tuple[str, ...]] = tuple,
+) -> Services:
+    """All parts that share state. Opens the store."""
+    store = open_store(config, home, clock, report)
+    trail = Trail(store, clock, report)
+    identity = home.collector_id()
+    authority = Authority.open(home.within(config.agents.ca), clock)
+    return Services(
+        clock=clock,
+        report=report,
+        store=store,
+        standing=Standing(clock, report),
+        inventory=InventorySource(home.within(config.inventory.path), report),
+        registry=Registry(store, clock, authority, trail, identity, collectors, config.agents.certificate_days),
+        ledgers=Ledgers(store, identity),
+        detector=detect.build(rule_paths(config, home), report, clock),
+        config=config,
+        collector_id=identity,
+        started_ms=clock.now_ms(),
+        live=Live(clock),
+        home=home.path,
+        authority=authority,
+        trail=trail,
+    )
+
+
+def make_pipeline(services: Services) -> Pipeline:
+    config, report = services.config, services.report
+    context = EnricherContext(services.inventory, services.registry.unit_of, report, services.clock)
+    return Pipeline(
+        store=services.store,
+        standing=services.standing,
+        intake=Intake(report, config.limits.future_s * 1000, config.limits.past_s * 1000),
+        enrichers=make_enrichers(config, context),
+        detector=services.detector,
+        ledgers=services.ledgers,
+        live=services.live,
+        clock=services.clock,
+        report=report,
+        queue_bytes=config.limits.queue_bytes,
+        group_records=config.limits.group_records,
+        heard=services.registry.heard,
+    )
+
+
+def _document() -> Document:
+    """The configuration was checked when it was read; here only its values are needed."""
+    data: dict[str, Any] = {}
+    return Document("tengwang.toml", data, {})

@@ -1,0 +1,115 @@
+"""Every number that the programs expose: name, kind, labels, meaning. The metrics reference is made from it.
+
+A test holds the names that the code counts against this list, so a number without a meaning can not appear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from telemetry.report import Series
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """``labels`` are bounded sets of the program's own words, never text from outside."""
+
+    name: str
+    kind: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+C, G, M = "counter", "gauge", Metric
+
+# fmt: off
+METRICS: tuple[Metric, ...] = (
+    # --- collector: the way in
+    M("tengwang_events_received_total", C, "Events acknowledged as stored"),
+    M("tengwang_events_set_aside_total", C, "Records set aside", ("reason",)),
+    M("tengwang_events_time_flagged_total", C, "Events whose own time is not believable", ("flag",)),
+    M("tengwang_unknown_fields_total", C, "Fields of newer agents, kept apart"),
+    M("tengwang_records_duplicate_total", C, "Records that were stored already"),
+    M("tengwang_batches_stored_total", C, "Batches acknowledged"),
+    M("tengwang_batches_refused_total", C, "Batches that could not be read", ("reason",)),
+    M("tengwang_bodies_not_kept_total", C, "Unreadable bodies beyond what is kept aside"),
+    M("tengwang_requests_refused_total", C, "Requests of agents that were refused", ("reason",)),
+    M("tengwang_request_errors_total", C, "Errors of the agents' listener that should not be"),
+    M("tengwang_refused_total", C, "Outsiders refused: certificates, tokens, other agents' ids", ("reason",)),
+    M("tengwang_handshakes_failed_total", C, "TLS handshakes of agents that failed"),
+    M("tengwang_enrolments_total", C, "Agents enrolled"),
+    M("tengwang_pipeline_errors_total", C, "Errors of the pipeline that should not be"),
+    M("tengwang_judge_errors_total", C, "Events that an enricher or rule failed on"),
+    M("tengwang_ledger_unreadable_total", C, "Ledger statements of agents that could not be read"),
+    M("tengwang_audit_lost_total", C, "Audit records that could not be stored"),
+    M("tengwang_queue_bytes", G, "Compressed batches waiting for the store"),
+    M("tengwang_connections", G, "Open connections of agents"),
+    M("tengwang_job_errors_total", C, "Failed runs of periodic work", ("job",)),
+    # --- collector: store
+    M("tengwang_store_writable", G, "1 while the store takes events"),
+    M("tengwang_store_outages_total", C, "Times that the store stopped to take events"),
+    M("tengwang_store_records", G, "Records in the store"),
+    M("tengwang_store_bytes", G, "Size of the store in bytes"),
+    M("tengwang_store_partitions_dropped_total", C, "Partitions older than the retention, dropped"),
+    M("tengwang_store_damaged_total", C, "Damaged partitions found"),
+    # --- collector: judgement
+    M("tengwang_alerts_total", C, "Alerts raised", ("level",)),
+    M("tengwang_rules", G, "Rules by state: active, idle, refused", ("state",)),
+    M("tengwang_rules_load_seconds", G, "Time of the last load of the rules"),
+    M("tengwang_inventory_problems", G, "Problems of the newest inventory files"),
+    M("tengwang_inventory_entries", G, "Entries of the inventory in use", ("section",)),
+    # --- collector: agents and their ledgers
+    M("tengwang_agents", G, "Enrolled agents by state: active, silent, revoked", ("state",)),
+    M("tengwang_ledger_collected", G, "Events that agents collected"),
+    M("tengwang_ledger_stored", G, "Of those, stored"),
+    M("tengwang_ledger_spooled", G, "Of those, waiting on agents' disks"),
+    M("tengwang_ledger_dropped", G, "Of those, dropped", ("reason",)),
+    M("tengwang_ledger_missing", G, "Of those, accounted for by nobody"),
+    # --- collector: console and API
+    M("tengwang_logins_total", C, "Logins", ("outcome",)),
+    M("tengwang_console_refused_total", C, "Refused requests to console and API", ("reason",)),
+    M("tengwang_console_errors_total", C, "Errors of console and API that should not be"),
+    # --- agent: inputs
+    M("tengwang_input_refused_total", C, "What an input read and could not make an event of", ("input", "reason")),
+    M("tengwang_input_cut_total", C, "What an input left out beyond its bounds", ("input",)),
+    M("tengwang_input_lost_total", C, "Lost before it could become an event", ("input",)),
+    M("tengwang_packets_taken_total", C, "Packets taken by the sampling filter"),
+    M("tengwang_packets_skipped_total", C, "Packets that are no flow", ("reason",)),
+    M("tengwang_flow_table_full_total", C, "Times that the flow table was emptied because it was full"),
+    M("tengwang_snmp_polls_total", C, "SNMP polls", ("outcome",)),
+    M("tengwang_snmp_tables_cut_total", C, "SNMP tables left out beyond their bound"),
+    M("tengwang_snmp_answers_refused_total", C, "SNMP answers that could not be used", ("reason",)),
+    # --- agent: spool and uplink
+    M("tengwang_agent_dropped_total", C, "Events dropped by the spool", ("reason",)),
+    M("tengwang_agent_spool_torn_bytes_total", C, "Bytes of torn pages skipped at start"),
+)
+# fmt: on
+
+BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
+
+
+def expose(series: Iterable[Series]) -> bytes:
+    """The text that Prometheus reads (``CONTENT_TYPE``)."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.core import Metric as Family
+
+    families: dict[str, Family] = {}
+    for one in series:
+        family = families.get(one.name)
+        if family is None:
+            known = BY_NAME.get(one.name)
+            make = CounterMetricFamily if one.kind == C else GaugeMetricFamily
+            family = families[one.name] = make(one.name, known.meaning if known else one.name)
+        family.add_sample(one.name, dict(one.labels), one.value)
+
+    class Snapshot:
+        def collect(self) -> Iterable[Family]:
+            return families.values()
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Snapshot())
+    return generate_latest(registry)
