@@ -29,7 +29,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def put(store: Store, *sequences: int, epoch: int = 9, at: int = NOW, more: Mapping[str, int | str] | None = None) -> None:
+Fields = Mapping[str, int | str]
+
+
+def put(store: Store, *sequences: int, epoch: int = 9, at: int = NOW, more: Fields | None = None) -> None:
     records = []
     for sequence in sequences:
         doc: Event = event(at, "tengwang.host", "host")
@@ -65,7 +68,12 @@ def test_what_waits_in_the_spool_is_not_lost(store: Store) -> None:
 
 
 def test_a_reported_drop_is_not_a_loss_but_stored_and_dropped_is_wrong(store: Store) -> None:
-    drop: dict[str, int | str] = {"event.action": "dropped", "tengwang.drop.epoch": 9, "tengwang.drop.first": 2, "tengwang.drop.last": 3}
+    drop: Fields = {
+        "event.action": "dropped",
+        "tengwang.drop.epoch": 9,
+        "tengwang.drop.first": 2,
+        "tengwang.drop.last": 3,
+    }
     put(store, 1, 4, 5)
     put(store, 1, epoch=10, more=drop)
     accepted = Accepted("a1", 6, (EpochLedger(9, 5, 3, 0, {"full": 2}), EpochLedger(10, 1, 1, 0)))
