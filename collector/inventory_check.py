@@ -92,9 +92,11 @@ def _references(inventory: Inventory, documents: Documents) -> Found:
 
 
 def _tree(inventory: Inventory, documents: Documents) -> Found:
-    units = {unit.id: unit for unit in inventory.units}
+    units = {unit.id: unit for unit in reversed(inventory.units)}
     root = ""
     for index, unit in enumerate(inventory.units):
+        if units[unit.id] is not unit:
+            continue  # there twice: told already, and the first holds
         if unit.parent is None:
             if root:
                 yield documents.problem(
@@ -162,7 +164,9 @@ def _addresses(inventory: Inventory, documents: Documents) -> Found:
         elif own and not ipaddress.ip_address(address).is_link_local:
             here = documents.where(section, index)
             if first.setdefault(address, here) != here:
-                yield documents.problem(section, index, field, f"{address} is another device's", f"at {first[address]}")
+                yield documents.problem(
+                    section, index, field, f"{address} belongs to another device already", f"at {first[address]}"
+                )
 
     for index, device in enumerate(inventory.devices):
         yield from one("devices", index, ("address",), device.address, own=True)
@@ -185,7 +189,9 @@ def _macs(inventory: Inventory, documents: Documents) -> Found:
                     "devices", index, ("macs", at), f"{text!r} is not a MAC address", "e.g. 00:1b:2c:3d:4e:5f"
                 )
             elif first.setdefault(mac, device.id) != device.id:
-                yield documents.problem("devices", index, ("macs", at), f"{mac} is device {first[mac]!r}'s")
+                yield documents.problem(
+                    "devices", index, ("macs", at), f"{mac} belongs to device {first[mac]!r} already"
+                )
 
 
 def _domains(inventory: Inventory, documents: Documents) -> Found:
@@ -202,7 +208,9 @@ def _domains(inventory: Inventory, documents: Documents) -> Found:
                     "systems", index, ("domains", at), f"{text!r} is not a domain name", domain_hint(text)
                 )
             elif domain in first:
-                yield documents.problem("systems", index, ("domains", at), f"{domain} is system {first[domain]!r}'s")
+                yield documents.problem(
+                    "systems", index, ("domains", at), f"{domain} belongs to system {first[domain]!r} already"
+                )
             first.setdefault(domain, system.id)
 
 

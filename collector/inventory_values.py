@@ -61,8 +61,9 @@ def domain_hint(text: str) -> str:
 
 
 def is_link_local(text: str) -> bool:
-    """A link-local IPv4 or IPv6 address; False for what is no address."""
+    """A link-local IPv6 address, as router advertisements come from; False for anything else."""
     try:
-        return ipaddress.ip_address(text).is_link_local
+        address = ipaddress.ip_address(text)
+        return address.version == 6 and address.is_link_local
     except ValueError:
         return False

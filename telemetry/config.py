@@ -192,7 +192,8 @@ def _meta(kind: Any) -> list[msgspec.Meta]:
 
 
 def _description(kind: Any) -> str:
-    return next((m.description for m in _meta(kind) if m.description), "")
+    options = typing.get_args(kind) if typing.get_origin(kind) in _UNIONS else ()
+    return next((m.description for k in (kind, *options) for m in _meta(k) if m.description), "")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
