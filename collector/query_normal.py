@@ -146,6 +146,9 @@ def _plain(given: Equals | Cidr | Range | Exists | Contains) -> Equals | Cidr | 
         case Range(low=low, high=high):
             if field.type not in NUMBERS:
                 raise bad(f"{field.name} is {field.type}, not a number")
+            if low == math.inf or high == -math.inf:
+                return Equals(field.name, ())
+            low, high = (None if low == -math.inf else low), (None if high == math.inf else high)
             return Range(field.name, _bound(field, low), _bound(field, high))
         case Contains(text=text):
             if field.type not in WORDS:
@@ -195,7 +198,8 @@ def _bound(field: Field, bound: float | None) -> int | float | None:
         raise bad(f"{field.name}: a bound is not a number")
     if field.type is Type.DOUBLE:
         return float(bound)
-    return math.ceil(min(max(bound, LONG_MIN), LONG_MAX))
+    least, most = (0, TIME_MAX) if field.type is Type.DATE else (LONG_MIN, LONG_MAX)
+    return math.ceil(min(max(bound, least), most))
 
 
 def _measure(measure: Measure) -> None:

@@ -20,7 +20,8 @@ import msgspec
 
 from collector.query import Aggregate, Kind, Latest, Row, Search
 from telemetry.clock import Clock
-from telemetry.event import Event
+from telemetry.event import TIMESTAMP, Event
+from telemetry.fields import BY_NAME
 from telemetry.report import Report
 
 
@@ -49,6 +50,27 @@ class Refused(msgspec.Struct, frozen=True):
 
     record: Record
     reason: str
+
+
+INGESTED = "event.ingested"
+
+
+def completed(record: Record, now_ms: int) -> Record | Refused:
+    """The record with its id and its time of arrival in the document; or why no store takes it."""
+    doc = record.doc
+    if type(doc.get(TIMESTAMP)) is not int:
+        return Refused(record, f"wrong_type: {TIMESTAMP} wants a date")
+    if not doc.keys() <= BY_NAME.keys():
+        return Refused(record, f"unknown_field: {next(name for name in doc if name not in BY_NAME)[:200]}")
+    if doc.get("event.id") != record.id or type(doc.get(INGESTED)) is not int:
+        return Record(record.kind, record.id, {INGESTED: now_ms, **doc, "event.id": record.id})
+    return record
+
+
+def time_of(record: Record, name: str = TIMESTAMP) -> int:
+    """A time of a completed record."""
+    value = record.doc[name]
+    return value if isinstance(value, int) else 0
 
 
 class Written(msgspec.Struct, frozen=True):

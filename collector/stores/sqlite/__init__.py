@@ -20,18 +20,28 @@ import msgspec
 from collector import query_normal as normal
 from collector.partition import Partition, droppable, parse, place, regular
 from collector.query import Aggregate, Kind, Latest, Row, Search
-from collector.store import Found, Health, Page, Record, Refused, State, StoreContext, Written
+from collector.store import (
+    INGESTED,
+    Found,
+    Health,
+    Page,
+    Record,
+    Refused,
+    State,
+    StoreContext,
+    Written,
+    completed,
+    time_of,
+)
 from collector.stores.sqlite import grouping, searching
 from collector.stores.sqlite.connection import Corrupt
 from collector.stores.sqlite.files import Files
 from collector.stores.sqlite.partition_file import File
 from collector.stores.sqlite.state import States
-from collector.stores.sqlite.writing import insert, refusal, unknown_field
+from collector.stores.sqlite.writing import insert, refusal
 from telemetry.errors import Transient
-from telemetry.event import TIMESTAMP
 
 MB = 1024 * 1024
-INGESTED = "event.ingested"
 UNSTORABLE = (
     UnicodeError,
     TypeError,
@@ -83,9 +93,9 @@ class SqliteStore:
         parts: dict[Partition, list[Record]] = {}
         places: dict[tuple[Kind, int], Partition] = {}
         for record in records:
-            ready, why = _complete(record, now)
-            if why is not None:
-                refused.append(why)
+            ready = completed(record, now)
+            if isinstance(ready, Refused):
+                refused.append(ready)
                 continue
             slot = (record.kind, time_of(ready) // 60_000)
             partition = places.get(slot)
@@ -290,22 +300,3 @@ class SqliteStore:
                 yield file
         except Corrupt as damage:
             self._files.leave_out(damage)
-
-
-def time_of(record: Record, name: str = TIMESTAMP) -> int:
-    """A time of a completed record."""
-    value = record.doc[name]
-    return value if isinstance(value, int) else 0
-
-
-def _complete(record: Record, now_ms: int) -> tuple[Record, Refused | None]:
-    """The record with its id and time of arrival in the document; or why it can not be stored."""
-    doc = record.doc
-    if type(doc.get(TIMESTAMP)) is not int:
-        return record, Refused(record, f"wrong_type: {TIMESTAMP} wants date")
-    if why := unknown_field(doc):
-        return record, Refused(record, why)
-    if doc.get("event.id") != record.id or type(doc.get(INGESTED)) is not int:
-        doc = {INGESTED: now_ms, **doc, "event.id": record.id}
-        return Record(record.kind, record.id, doc), None
-    return record, None

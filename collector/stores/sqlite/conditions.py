@@ -24,7 +24,8 @@ from collector.query import (
     Scalar,
 )
 from collector.query_normal import MAPPED, network
-from collector.stores.sqlite.layout import INTERNED, OWN, packed, quoted
+from collector.query_order import packed
+from collector.stores.sqlite.layout import INTERNED, OWN, quoted
 from telemetry.fields import BY_NAME, Type
 
 FALSE = "0"

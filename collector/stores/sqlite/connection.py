@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from collector.partition import Partition
-from collector.stores.sqlite import layout
+from collector.query_order import packed
 from telemetry.errors import Transient
 
 BUSY_SECONDS = 5.0
@@ -107,4 +107,4 @@ def sync_directory(directory: Path) -> None:
 
 
 def _packed(address: object) -> bytes | None:
-    return layout.packed(address) if isinstance(address, str) else None
+    return packed(address) if isinstance(address, str) else None

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.query import Aggregate, AnyOf, ByTerm, ByTime, Condition, Measure, Not, Row, Scalar
-from collector.query_order import first_groups
+from collector.query_order import first_groups, unpacked
 from collector.stores.sqlite.conditions import FALSE, Parameter, Scope, all_of, element, path
-from collector.stores.sqlite.layout import HOUR_MS, Layout, RollUp, quoted, unpacked
+from collector.stores.sqlite.layout import HOUR_MS, Layout, RollUp, quoted
 from telemetry.fields import BY_NAME, Type
 
 Cell = str | int | float | bytes

@@ -12,7 +12,6 @@ address alone would touch one page a row, and a page written costs more than the
 
 from __future__ import annotations
 
-import ipaddress
 import sqlite3
 
 import msgspec
@@ -111,14 +110,3 @@ def read(connection: sqlite3.Connection) -> Layout | None:
 def records(connection: sqlite3.Connection) -> int:
     row = connection.execute("SELECT value FROM info WHERE name = 'records'").fetchone()
     return int(row[0]) if row else 0
-
-
-def packed(address: str) -> bytes:
-    """An address as 16 bytes that sort and compare like Elasticsearch's; IPv4 as IPv4-mapped. Raises ValueError."""
-    made = ipaddress.ip_address(address)
-    return made.packed if made.version == 6 else b"\0" * 10 + b"\xff\xff" + made.packed
-
-
-def unpacked(address: bytes) -> str:
-    made = ipaddress.IPv6Address(address)
-    return str(made.ipv4_mapped or made)

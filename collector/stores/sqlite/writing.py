@@ -11,12 +11,13 @@ from itertools import repeat
 
 import msgspec
 
+from collector.query_order import packed
 from collector.store import Record, Refused
-from collector.stores.sqlite.layout import HOUR_MS, INTERNED, RollUp, packed, quoted
+from collector.stores.sqlite.layout import HOUR_MS, INTERNED, RollUp, quoted
 from collector.stores.sqlite.partition_file import File
 from telemetry.errors import Permanent
 from telemetry.event import TIMESTAMP, Event
-from telemetry.fields import BY_NAME, Type
+from telemetry.fields import Type
 from telemetry.validate import validate
 
 MAX_TERMS = 100_000
@@ -75,13 +76,6 @@ def refusal(record: Record) -> Refused | None:
     except (UnicodeError, msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
         return Refused(record, f"not_encodable: {error}")
     return None
-
-
-def unknown_field(doc: Event) -> str:
-    """Why a document with a field that fields.py does not have is refused; empty where it has none."""
-    if doc.keys() <= BY_NAME.keys():
-        return ""
-    return f"unknown_field: {next(name for name in doc if name not in BY_NAME)[:200]}"
 
 
 def _column(docs: Sequence[Event], name: str, kind: Type, intern: Convert) -> list[Cell]:
