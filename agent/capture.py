@@ -25,7 +25,7 @@ from telemetry.errors import Transient
 
 ETH_P_ALL = 3
 SOL_PACKET, SO_ATTACH_FILTER = 263, 26
-ADD_MEMBERSHIP, RX_RING, STATISTICS, VERSION = 1, 5, 6, 10
+ADD_MEMBERSHIP, RX_RING, STATISTICS, VERSION, OFFLOAD_HEADER = 1, 5, 6, 10, 15
 PROMISCUOUS, TPACKET_V3 = 1, 2
 BLOCK = 65_536
 """One block; a packet must fit in it, and a snap length may be up to half of it."""
@@ -40,6 +40,8 @@ COMMAND_VARIABLE = "TENGWANG_COMMAND"
 _BLOCK_HEAD = struct.Struct("=IIIIII")
 _PACKET = struct.Struct("=6I2H4xI12x2xHiHB")
 """struct tpacket3_hdr with what is not used left out, then struct sockaddr_ll from its protocol to its packet type."""
+_OFFLOAD = struct.Struct("=4xHH2x")
+"""struct virtio_net_hdr: flags, type (8 bits each), header length, then segment size, start of checksum, its offset."""
 _STATUS = struct.Struct("=I")
 
 
@@ -58,6 +60,10 @@ class Captured(NamedTuple):
     vlan: int
     frame: bytes
     network: int
+    segment: int
+    """Payload bytes of each packet on the wire, where the kernel or the card joins or cuts them (GSO); else 0."""
+    transport: int
+    """Where the transport header is in ``frame``; only with ``segment``."""
 
 
 class Capture:
@@ -74,6 +80,7 @@ class Capture:
         try:
             self.filter(program)
             self._socket.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
+            self._offload = self._with_offload_header()
             frames = self._blocks * (BLOCK // FRAME)
             request = struct.pack("=7I", BLOCK, self._blocks, FRAME, frames, retire_ms, 0, 0)
             self._socket.setsockopt(SOL_PACKET, RX_RING, request)
@@ -95,26 +102,38 @@ class Capture:
         address, size = held.buffer_info()
         self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", size // 8, address))
 
+    def _with_offload_header(self) -> bool:
+        """Ask for struct virtio_net_hdr before each packet; an old kernel refuses it with a ring."""
+        try:
+            self._socket.setsockopt(SOL_PACKET, OFFLOAD_HEADER, 1)
+        except OSError:
+            return False
+        return True
+
     def block(self) -> Iterator[Captured]:
         """The packets of the next ready block, given back to the kernel afterwards; nothing where none is ready."""
-        start = self._next * BLOCK
-        _, _, status, count, first, _ = _BLOCK_HEAD.unpack_from(self._ring, start)
+        block = self._next * BLOCK
+        _, _, status, count, first, _ = _BLOCK_HEAD.unpack_from(self._ring, block)
         if not status & USER:
             return
-        ring, unpack, at = self._ring, _PACKET.unpack_from, start + first
+        ring, unpack, at = self._ring, _PACKET.unpack_from, block + first
         try:
             for _ in range(count):
                 (step, seconds, nanoseconds, snapped, length, flags, mac, network, tci, protocol, index, hardware,
                  kind) = unpack(ring, at)  # fmt: skip
-                frame = ring[at + mac : at + mac + snapped]
+                start = at + mac
+                segment = transport = 0
+                if self._offload and ring[start - 9]:
+                    segment, transport = _OFFLOAD.unpack_from(ring, start - _OFFLOAD.size)
+                frame = ring[start : start + snapped]
                 vlan = tci & 0x0FFF if flags & VLAN_VALID else 0
                 yield Captured(
                     seconds * 1_000_000_000 + nanoseconds, length, index, kind, hardware, protocol, vlan, frame,
-                    network - mac,
+                    network - mac, segment, transport,
                 )  # fmt: skip
                 at += step
         finally:
-            _STATUS.pack_into(ring, start + 8, 0)
+            _STATUS.pack_into(ring, block + 8, 0)
             self._next = (self._next + 1) % self._blocks
 
     def ready(self) -> bool:

@@ -60,7 +60,8 @@ FIELDS: tuple[Field, ...] = (
     F("agent.id", K, "The agent's id, given at enrolment", "探针编号", "Agent id", column=True), F("agent.name", K, "The agent's name, by default its host name", "探针", "Agent"),
     F("agent.version", K, "The agent's program version", "探针版本", "Agent version"), F("tengwang.agent.epoch", LONG, "Epoch: one for each run of the agent program and priority, rising", "启动纪元", "Epoch", column=True),
     F("tengwang.agent.sequence", LONG, "Gap-free number within the epoch", "序号", "Sequence", column=True), F("tengwang.time.flag", K, "past or future: the event's own time is not believable", "时间异常", "Time flag"),
-    F("tengwang.time.skew", LONG, "Agent clock less collector clock", "时钟偏差", "Clock skew", "ms"), F("tengwang.unknown_fields", JSON, "Fields of a newer agent that this collector does not know", "未识别字段", "Unknown fields"),
+    F("tengwang.time.skew", LONG, "Agent clock less collector clock", "时钟偏差", "Clock skew", "ms"),
+    F("tengwang.time.step", LONG, "How far the wall clock was set, against the monotonic clock", "时钟跳变", "Clock step", "ms"), F("tengwang.unknown_fields", JSON, "Fields of a newer agent that this collector does not know", "未识别字段", "Unknown fields"),
     F("tengwang.ledger.collected", LONG, "Events the agent's spool accepted, over all epochs (telemetry/ledger.py)", "已采集", "Collected"), F("tengwang.ledger.acked", LONG, "Events the collector confirmed as stored", "已入库", "Stored"),
     F("tengwang.ledger.spooled", LONG, "Events waiting on the agent's disk", "待发送", "Spooled"), F("tengwang.ledger.dropped", LONG, "Events dropped, all reasons", "已丢弃", "Dropped"),
     F("tengwang.ledger.detail", JSON, "The ledger of each live epoch (telemetry/ledger.py)", "分纪元账目", "Ledger by epoch"), F("tengwang.drop.epoch", LONG, "Epoch of the dropped range", "丢弃纪元", "Dropped epoch"),
@@ -135,6 +136,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.ndp.prefix_valid_lifetime", LONG, "Longest valid lifetime", "前缀有效期", "Valid lifetime", "s"), F("tengwang.ndp.rdnss", IP, "RA DNS servers (RFC 8106)", "通告DNS", "RDNSS", many=True),
     F("tengwang.ndp.registered", BOOL, "The inventory knows this router on this segment", "已登记路由器", "Registered router"), F("tengwang.ndp.fragmented", BOOL, "ND in a fragment, forbidden by RFC 6980", "分片ND", "Fragmented ND"),
     F("tengwang.ndp.count", LONG, "Identical messages that this event stands for", "合并数量", "Folded messages"), F("tengwang.ndp.extension_headers", K, "Extension headers before the ICMPv6 header, in order", "扩展头", "Extension headers", many=True),
+    F("tengwang.ndp.malformed", BOOL, "Options are not as RFC 4861 wants; hosts drop such a message", "畸形ND", "Malformed ND"),
     F("tengwang.ndp.routes", K, "RA route information (RFC 4191)", "通告路由", "RA routes", many=True), F("tengwang.ndp.redirected", IP, "Redirect: the destination that is redirected", "重定向目的", "Redirected destination"),
     # --- readiness checks
     F("tengwang.check.id", K, "Name of the check", "检查项", "Check", column=True), F("tengwang.check.number", LONG, "Number of the check", "检查编号", "Check number"),

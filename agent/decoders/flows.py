@@ -22,6 +22,9 @@ TRANSPORTS = {1: "icmp", 2: "igmp", 4: "ipv4", 6: "tcp", 17: "udp", 33: "dccp", 
               50: "esp", 51: "ah", 58: "ipv6-icmp", 89: "ospf", 103: "pim", 112: "vrrp", 115: "l2tp", 132: "sctp",
               136: "udplite"}  # fmt: skip
 Key = tuple[int, int, bytes, bytes, int, int, int]
+Joined = tuple[int, int]
+"""Packets on the wire that one seen packet stands for, and the bytes of the headers it does not show."""
+ALONE: Joined = (1, 0)
 SECOND = 1_000_000_000
 
 
@@ -57,7 +60,9 @@ class FlowTable:
     def __len__(self) -> int:
         return len(self._flows) + len(self._rest)
 
-    def add(self, header: Header, at_ns: int, interface: str, direction: Callable[[Header], str]) -> bool:
+    def add(
+        self, header: Header, at_ns: int, interface: str, direction: Callable[[Header], str], joined: Joined = ALONE
+    ) -> bool:
         """Count one packet; false where it went into a rest record. ``direction`` is asked once a flow."""
         key = (
             header.vlan, header.version, header.source, header.destination,
@@ -77,8 +82,8 @@ class FlowTable:
                     flow.dscp = flow.label = 0
         if at_ns > flow.last_ns:
             flow.last_ns = at_ns
-        flow.packets += 1
-        flow.bytes += header.size
+        flow.packets += joined[0]
+        flow.bytes += header.size + joined[1]
         flow.tcp_flags |= header.tcp_flags
         return known
 
@@ -99,8 +104,8 @@ class FlowTable:
         """Take out and give everything."""
         for table, rest in ((self._flows, False), (self._rest, True)):
             while table:
-                key, flow = table.popitem()
-                yield Export(key, flow, rest)
+                key = next(iter(table))
+                yield Export(key, table.pop(key), rest)
 
 
 def to_event(export: Export, rate: int) -> Event:

@@ -136,7 +136,7 @@ def decode(frame: bytes, time_ms: int, vlan: int = 0) -> Event:
 
 
 def describe(message: Message, time_ms: int) -> Event:
-    """The event of a located message. Raises Permanent where its body is malformed or no ND."""
+    """The event of a located message. Raises Permanent where it is no ND or shorter than its type's fixed part."""
     kind = message.type
     if kind not in NAMES:
         raise Permanent("not_nd", f"ICMPv6 type {kind}")
@@ -167,22 +167,22 @@ def describe(message: Message, time_ms: int) -> Event:
     elif kind == REDIRECT:
         made["tengwang.ndp.target"] = addresses.text(body[8:24])
         made["tengwang.ndp.redirected"] = addresses.text(body[24:40])
-    for number, option in options(body[FIXED[kind] :], message.cut):
-        if take := TAKEN.get(number):
-            take(made, layers, option)
+    try:
+        for number, option in options(body[FIXED[kind] :]):
+            if take := TAKEN.get(number):
+                take(made, layers, option)
+    except Permanent:
+        # hosts drop it, but a rogue router that sends it is to be seen: what is readable is told
+        if not message.cut:
+            made["tengwang.ndp.malformed"] = True
     return made
 
 
-def options(data: bytes, cut: bool = False) -> Iterator[tuple[int, bytes]]:
-    """(type, whole option) in order; of ``cut`` data those that are whole.
-
-    A length of zero makes the packet invalid (RFC 4861 4.6): Permanent.
-    """
+def options(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, whole option) in order. A length of zero makes the packet invalid (RFC 4861 4.6): Permanent."""
     at = count = 0
     while at < len(data):
         size = data[at + 1] * 8 if at + 1 < len(data) else 0
-        if cut and at + max(size, 2) > len(data):
-            return
         if not size or at + size > len(data):
             raise Permanent("bad_option", f"option of {size} bytes, {len(data) - at} left")
         count += 1

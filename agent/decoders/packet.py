@@ -77,7 +77,10 @@ def _ipv4(frame: bytes, at: int, length: int, vlan: int) -> Header:
     protocol, fragment = frame[at + 9], (frame[at + 6] << 8 | frame[at + 7]) & 0x3FFF
     source_port = destination_port = flags = 0
     if not fragment & 0x1FFF:
-        source_port, destination_port, flags = _transport(frame, at + words * 4, protocol, at + total, bool(fragment))
+        cursor = at + words * 4
+        if protocol == AUTHENTICATION and cursor + 2 <= min(len(frame), at + total):
+            protocol, cursor = frame[cursor], cursor + (frame[cursor + 1] + 2) * 4
+        source_port, destination_port, flags = _transport(frame, cursor, protocol, at + total, bool(fragment))
     return Header(
         4, frame[at + 12 : at + 16], frame[at + 16 : at + 20], protocol, source_port, destination_port,
         vlan, total, flags, frame[at + 1] >> 2, 0,
@@ -134,3 +137,18 @@ def _transport(frame: bytes, at: int, protocol: int, end: int, fragment: bool) -
     if fragment:
         return 0, 0, 0
     raise Permanent("short_transport", f"protocol {protocol}, {end - at} bytes")
+
+
+def joined(frame: bytes, length: int, header: Header, segment: int, transport: int) -> tuple[int, int]:
+    """Packets on the wire, and bytes of IP and transport headers that are not in the one large packet seen.
+
+    ``segment`` is the payload of each; ``transport`` is where the transport header is in ``frame`` (GSO, GRO).
+    """
+    if header.protocol == TCP and transport + 13 <= len(frame):
+        payload = transport + (frame[transport + 12] >> 4) * 4
+    elif header.protocol == UDP:
+        payload = transport + 8
+    else:
+        return 1, 0
+    packets = max(-(-(length - payload) // segment), 1)
+    return packets, (packets - 1) * max(payload - (length - header.size), 0)

@@ -161,7 +161,8 @@ class NdpInput:
             return
         source, mac = addresses.text(message.source), addresses.mac(message.source_mac)
         identified = self._register.identified(source, mac)
-        key = (index, identified, message)
+        # all of it but the fragment identification, which differs each time
+        key = (index, identified, msgspec.structs.replace(message, fragment=message.fragment[:1]))
         kind = f"{ndp.NAMES[message.type]} {identified}"
         answer, told = self._folding.ask(key, kind, now, now_ms)
         if answer is Answer.DROP:

@@ -93,6 +93,7 @@ class PacketsInput:
         """Flows that are not over yet are told as far as they went: what was counted is never thrown away."""
         if self._capture and self._reader:
             self._reader.drain()
+            self._count()
             self._losses.note(self._capture.lost())
             self._losses.tell(at_once=True)
             self._capture.close()
@@ -148,7 +149,10 @@ class PacketsInput:
             self._skip("forwarded")
         else:
             name = self._vantage.names.get(taken.interface, "")
-            if not self._table.add(header, at_ns, name, self._direction):
+            joined = flows.ALONE
+            if taken.segment:
+                joined = packet.joined(taken.frame, taken.length, header, taken.segment, taken.transport)
+            if not self._table.add(header, at_ns, name, self._direction, joined):
                 self._context.report.count("tengwang_flow_table_full_total")
 
     def _skip(self, reason: str) -> None:
