@@ -66,7 +66,9 @@ def load_text(path: str, text: str) -> tuple[list[Rule], list[Problem]]:
         if data is None:
             continue
         try:
-            rules.append(_rule(Document(path, data, lines)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of re, about patterns that are refused or run as they are
+                rules.append(_rule(Document(path, data, lines)))
         except Refused as refused:
             problems.extend(refused.problems)
     return rules, problems
@@ -99,9 +101,7 @@ def _rule(document: Document) -> Rule:
 
 def _parse(document: Document) -> SigmaRule:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of re, about patterns that are refused or run later anyway
-            collection = SigmaCollection.from_dicts([document.data], collect_errors=True)
+        collection = SigmaCollection.from_dicts([document.data], collect_errors=True)
     except SigmaError as error:
         raise Refused([_located(document, error)]) from error
     except ODD as error:
@@ -133,7 +133,8 @@ def _compile(document: Document, parsed: SigmaRule, problems: list[Problem]) -> 
         try:
             made.append(compile_tree(condition.parsed))
         except Unsupported as error:
-            problems.append(_problem(document, _place_of_field(document, error.field), str(error)))
+            place = _place_of_field(document, error.field) if error.field else ("detection", "condition")
+            problems.append(_problem(document, place, str(error)))
         except SigmaError as error:
             problems.append(_problem(document, ("detection", "condition"), _said(error)))
         except ODD as error:
@@ -189,7 +190,7 @@ def _located(document: Document, error: SigmaError) -> Problem:
     """``SigmaLevelError`` is about ``level``; one about a value is found by parsing the detection item by item."""
     name = re.sub(r"^Sigma|Error$", "", type(error).__name__).lower()
     name = {"identifier": "id", "tag": "tags"}.get(name, name)
-    if name in document.data:
+    if name in document.data and name != "detection":
         return _problem(document, (name,), _said(error))
     if name == "condition":
         return _problem(document, ("detection", "condition"), _said(error))
