@@ -60,7 +60,7 @@ import msgspec
 
 from agent.disk import Disk, SystemDisk
 from agent.spool_lane import Lane, Page, open_page, parse_name
-from agent.spool_ledger import Drop, EpochState, Ledger
+from agent.spool_ledger import NAMES, Drop, EpochState, Ledger
 from telemetry.clock import Clock
 from telemetry.errors import Transient
 from telemetry.event import Priority
@@ -384,21 +384,7 @@ class Spool:
 
     def account(self) -> Account:
         with self._lock:
-            rows = tuple(state.row(epoch) for epoch, state in sorted(self._ledger.epochs.items()))
-            dropped = collections.Counter(self._ledger.dropped)
-            waiting: dict[str, int] = {p.name.lower(): 0 for p in Priority}
-            for row in rows:
-                dropped.update(row.dropped)
-                waiting[Priority(row.epoch % LANES).name.lower()] += row.spooled
-            return Account(
-                collected=self._ledger.collected + sum(row.collected for row in rows),
-                acked=self._ledger.acked + sum(row.acked for row in rows),
-                spooled=sum(row.spooled for row in rows),
-                dropped=dict(dropped),
-                bytes=sum(lane.room for lane in self._lanes.values()),
-                waiting=waiting,
-                epochs=rows,
-            )
+            return _account(self._ledger, sum(lane.room for lane in self._lanes.values()))
 
     def close(self) -> None:
         """The run ended as it should. A late ack is passed over; nothing else may be called after it."""
@@ -410,3 +396,32 @@ class Spool:
                 lane.close()
             self._ledger.close()
             self._closed = True
+
+
+def _account(kept: Ledger, size: int) -> Account:
+    rows = tuple(state.row(epoch) for epoch, state in sorted(kept.epochs.items()))
+    dropped = collections.Counter(kept.dropped)
+    waiting: dict[str, int] = {p.name.lower(): 0 for p in Priority}
+    for row in rows:
+        dropped.update(row.dropped)
+        waiting[Priority(row.epoch % LANES).name.lower()] += row.spooled
+    return Account(
+        collected=kept.collected + sum(row.collected for row in rows),
+        acked=kept.acked + sum(row.acked for row in rows),
+        spooled=sum(row.spooled for row in rows),
+        dropped=dict(dropped),
+        bytes=size,
+        waiting=waiting,
+        epochs=rows,
+    )
+
+
+def account_on_disk(folder: Path) -> Account:
+    """The ledger as it was last saved, while nobody uses the spool. Changes nothing. Raises OSError."""
+    if not (folder / NAMES[0]).exists():
+        return Account(0, 0, 0, {}, 0, {p.name.lower(): 0 for p in Priority})
+    kept = Ledger(SystemDisk(), folder)
+    try:
+        return _account(kept, sum(path.stat().st_size for path in folder.glob("*.page")))
+    finally:
+        kept.close()

@@ -27,11 +27,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+import telemetry.work
 from agent.backoff import Backoff
 from agent.bounded_file import BoundedFile
 from agent.link import Answer, Link, Unanswered
 from agent.spool import LANES, Chunk, Spool
-import telemetry.work
 from telemetry import wire
 from telemetry.clock import Clock
 from telemetry.enrol import EVENTS_PATH, WORK_PATH

@@ -84,6 +84,22 @@ METRICS: tuple[Metric, ...] = (
     M("tengwang_snmp_answers_refused_total", C, "SNMP answers that could not be used", ("reason",)),
     # --- agent: spool and uplink
     M("tengwang_agent_dropped_total", C, "Events dropped by the spool", ("reason",)),
+    M("tengwang_agent_spool_refusals_total", C, "Times that the disk took nothing"),
+    M("tengwang_agent_lost_total", C, "Events lost before they had a sequence", ("priority", "reason")),
+    M("tengwang_agent_invalid_events_total", C, "What inputs made that is no event", ("reason",)),
+    M("tengwang_agent_input_errors_total", C, "Errors out of inputs", ("input",)),
+    M("tengwang_agent_sent_total", C, "Events that a collector has stored", ("priority",)),
+    M("tengwang_agent_batches_total", C, "Batches by what became of them", ("outcome",)),
+    M("tengwang_agent_ledger_collected", G, "Events that the spool accepted since it was made"),
+    M("tengwang_agent_ledger_acked", G, "Of those, stored by a collector"),
+    M("tengwang_agent_ledger_spooled", G, "Of those, waiting on the disk"),
+    M("tengwang_agent_ledger_dropped", G, "Of those, dropped"),
+    M("tengwang_agent_spool_bytes", G, "Disk space that the spool takes"),
+    M("tengwang_agent_memory_bytes", G, "Resident memory of the agent"),
+    M("tengwang_agent_cpu_ratio", G, "CPU of the agent, 1.0 is one core"),
+    M("tengwang_agent_uptime_seconds", G, "Time since the agent started"),
+    M("tengwang_agent_uplink_connected", G, "1 while a collector takes events"),
+    M("tengwang_agent_input_on", G, "1 while the input sees", ("input",)),
     M("tengwang_agent_spool_torn_bytes_total", C, "Bytes of torn pages skipped at start"),
 )
 # fmt: on
