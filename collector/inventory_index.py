@@ -9,7 +9,7 @@ import msgspec
 
 from collector.inventory import Credential, Device, Inventory, Level, Person, Prefix, System, Unit, Zone
 from collector.inventory_values import canonical_domain, parse_prefix
-from collector.prefix_table import Network, PrefixTable
+from collector.prefix_table import Network, PrefixTable, bounds
 from telemetry.event import canonical_ip
 from telemetry.work import SnmpCredential
 
@@ -35,10 +35,11 @@ class Indexed:
         self._device_at = {canonical_ip(a): d for d in inventory.devices for a in (d.address, *d.addresses)}
         self._system_of = {canonical_domain(name): s for s in inventory.systems for name in s.domains}
         networks = {n: p for p in inventory.prefixes if (n := parse_prefix(p.prefix)[0]) is not None}
-        self._prefixes = PrefixTable(_inherit(networks))
+        prefixes = _inherit(networks)
+        self._prefixes = PrefixTable(prefixes)
         self._networks_of: dict[str, list[str]] = {}
         widest: dict[tuple[str, int], tuple[int, set[str]]] = {}
-        for network, prefix in _inherit(networks):
+        for network, prefix in prefixes:
             if prefix.unit is not None:
                 self._networks_of.setdefault(prefix.unit, []).append(str(network))
                 if prefix.zone is not None:
@@ -145,17 +146,15 @@ def _inherit(networks: Mapping[Network, Prefix]) -> list[tuple[Network, Prefix]]
     """Each prefix with the unit and zone that it leaves out taken from the nearest one around it."""
     made: list[tuple[Network, Prefix]] = []
     around: list[tuple[int, Prefix]] = []
-    for network in sorted(networks, key=lambda n: (n.version, int(n.network_address), n.prefixlen)):
-        last = int(network.broadcast_address) | network.version << 130
-        while around and around[-1][0] < last:
+    spans = sorted(((n.version, *bounds(n), n) for n in networks), key=lambda s: (s[0], s[1], -s[2]))
+    for version, first, end, network in spans:
+        while around and around[-1][0] <= first | version << 130:
             around.pop()
         prefix = networks[network]
         if around and (prefix.unit is None or prefix.zone is None):
             outer = around[-1][1]
-            prefix = msgspec.structs.replace(
-                prefix, unit=outer.unit if prefix.unit is None else prefix.unit, zone=prefix.zone or outer.zone
-            )
-        around.append((last, prefix))
+            prefix = msgspec.structs.replace(prefix, unit=prefix.unit or outer.unit, zone=prefix.zone or outer.zone)
+        around.append((end | version << 130, prefix))
         made.append((network, prefix))
     return made
 

@@ -5,7 +5,9 @@ Wrong files change nothing: the last good inventory stays in use, and ``problems
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,12 +33,28 @@ class Examined(NamedTuple):
 
 
 def examine(folder: Path) -> Examined:
-    """Read and check every file of the folder; problems by path, then by line. Never raises."""
-    inventory, documents, problems = inventory_files.read(folder)
-    problems += inventory_check.check(inventory, documents)
-    credentials, secrets, unreadable = inventory_secrets.resolve(inventory, documents)
+    """Read and check every file of the folder; problems by path, then by line. Never raises.
+
+    100,000 prefixes take 3.5 s of CPU; call it in a worker thread.
+    """
+    with _without_collection():
+        inventory, documents, problems = inventory_files.read(folder)
+        problems += inventory_check.check(inventory, documents)
+        credentials, secrets, unreadable = inventory_secrets.resolve(inventory, documents)
     ordered = sorted([*problems, *unreadable], key=lambda p: (p.path, p.line))
     return Examined(inventory, documents, credentials, secrets, ordered)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Reading makes millions of objects and no cycles; looking for cycles among them took two thirds of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def load(folder: Path) -> tuple[Inventory, Documents]:
@@ -48,7 +66,7 @@ def load(folder: Path) -> tuple[Inventory, Documents]:
 
 
 class InventorySource:
-    """One folder of inventory files. ``poll`` is for one thread; ``current`` and ``problems`` for any."""
+    """One folder of inventory files. ``poll`` is for one thread at a time; ``current`` and ``problems`` for any."""
 
     def __init__(self, folder: Path, report: Report) -> None:
         self.folder = folder

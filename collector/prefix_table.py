@@ -38,9 +38,15 @@ def address_bits(text: str) -> tuple[int, int] | None:
     return (4, bits & 0xFFFFFFFF) if bits >> 32 == 0xFFFF else (6, bits)
 
 
+def bounds(network: Network) -> tuple[int, int]:
+    """First address and the one after the last, as numbers; ``num_addresses`` makes address objects for that."""
+    first = int(network.network_address)
+    return first, first + (1 << network.max_prefixlen - network.prefixlen)
+
+
 def unmapped(network: Network) -> Network:
     """An IPv4-mapped IPv6 network as the IPv4 network that it means; any other as it is."""
-    if network.version == 6 and network.prefixlen >= 96 and int(network.network_address) >> 32 == 0xFFFF:
+    if network.prefixlen >= 96 and int(network.network_address) >> 32 == 0xFFFF:
         return ipaddress.IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
     return network
 
@@ -67,7 +73,7 @@ class PrefixTable(Generic[V]):
 
 def _ranges(prefixes: list[tuple[Network, V]]) -> tuple[list[int], list[V | None]]:
     """First addresses of the disjoint ranges, and values; ``values[i]`` is for addresses before ``starts[i]``."""
-    prefixes.sort(key=lambda p: (int(p[0].network_address), p[0].prefixlen))
+    spans = sorted(((*bounds(network), value) for network, value in prefixes), key=lambda s: (s[0], -s[1]))
     starts: list[int] = []
     values: list[V | None] = [None]
     open_until: list[tuple[int, V]] = []  # the prefixes that hold the present address, outermost first
@@ -84,10 +90,9 @@ def _ranges(prefixes: list[tuple[Network, V]]) -> tuple[list[int], list[V | None
             end, _ = open_until.pop()
             begin(end, open_until[-1][1] if open_until else None)
 
-    for network, value in prefixes:
-        first = int(network.network_address)
+    for first, end, value in spans:
         close(first)
         begin(first, value)
-        open_until.append((first + network.num_addresses, value))
+        open_until.append((end, value))
     close(None)
     return starts, values
