@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import msgspec
 
 from collector import aside
-from collector.detect import Detector
-from collector.enricher import Enricher
 from collector.intake import Intake, Taken
+from collector.judge import Judge
 from collector.ledger import Ledgers
 from collector.live import Live
 from collector.query import Kind
@@ -29,7 +28,6 @@ from collector.store import Record, Store, Written
 from telemetry import wire
 from telemetry.clock import Clock
 from telemetry.errors import Permanent, Transient
-from telemetry.event import Event
 from telemetry.report import Report
 
 GROUP_BYTES = 2 * 2**20
@@ -93,8 +91,7 @@ class Pipeline:
         store: Store,
         standing: Standing,
         intake: Intake,
-        enrichers: Sequence[Enricher],
-        detector: Detector,
+        judge: Judge,
         ledgers: Ledgers,
         live: Live,
         clock: Clock,
@@ -106,8 +103,7 @@ class Pipeline:
         self._store = store
         self._standing = standing
         self._intake = intake
-        self._enrichers = tuple(enrichers)
-        self._detector = detector
+        self._judge = judge.judge
         self._ledgers = ledgers
         self._live = live
         self._clock = clock
@@ -260,25 +256,6 @@ class Pipeline:
         self._ledgers.save()
         self._tell(taken, alerts, sum(duplicates.values()))
         return made
-
-    def _judge(self, records: Sequence[Record]) -> list[Record]:
-        """Enrich every event in place, and return the alerts that it raises."""
-        alerts: list[Record] = []
-        enrichers, detect = self._enrichers, self._detector.detect
-        for record in records:
-            event = record.doc
-            try:
-                for enricher in enrichers:
-                    enricher.enrich(event)
-                raised: list[Event] = detect(event)
-            except Exception as error:  # noqa: BLE001 - a fault in one rule must not lose the event
-                self._report.count("tengwang_judge_errors_total")
-                self._report.error("judge", f"{record.id}: {type(error).__name__}: {error}")
-                continue
-            for alert in raised:
-                alert.setdefault("event.ingested", event["event.ingested"])
-                alerts.append(Record(Kind.ALERT, str(alert["event.id"]), alert))
-        return alerts
 
     def _new_asides(self, taken: Taken) -> list[Record]:
         """Without those that are known to be aside already: a repeat after midnight must not make a second one."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from collector.config import ENRICHERS, STORES, CollectorConfig
 from telemetry import component
-from telemetry.reference import markdown, sample
+from telemetry.reference import SECRET, markdown, sample
 
 HEADING = """Configuration of the Tengwang collector. Every option has a default, so no file is needed at all.
 Lines that begin with '#' show the defaults. Paths are relative to <home>/collector.
@@ -26,6 +28,15 @@ def text(config: CollectorConfig | None = None) -> str:
             lines = sample(module.Config, heading=about).splitlines()
             parts.append("\n".join(line if line.startswith("#") or not line else f"# {line}" for line in lines))
     return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def hidden(value: Any, name: str = "") -> Any:
+    """The same plain data with every secret as ``***``."""
+    if isinstance(value, dict):
+        return {key: hidden(inner, key) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [hidden(inner, name) for inner in value]
+    return "***" if name in SECRET and value else value
 
 
 def tables() -> str:

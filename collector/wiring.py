@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from collector import detect
+from collector import detect, shipped
 from collector.audit import Trail
 from collector.ca import Authority
 from collector.config import CollectorConfig, component_config
@@ -14,6 +14,7 @@ from collector.enricher import Enricher, EnricherContext
 from collector.home import Home
 from collector.intake import Intake
 from collector.inventory_source import InventorySource
+from collector.judge import Judge
 from collector.ledger import Ledgers
 from collector.live import Live
 from collector.pipeline import Pipeline
@@ -45,14 +46,7 @@ def make_enrichers(config: CollectorConfig, context: EnricherContext) -> list[En
 
 def rule_paths(config: CollectorConfig, home: Home) -> list[Path]:
     """The program's own rules and the configured ones."""
-    return [*([packaged_rules()] if config.rules.packaged else []), *map(home.within, config.rules.paths)]
-
-
-def packaged_rules() -> Path:
-    """Inside the wheel, or beside the package in a source tree."""
-    package = Path(__file__).parent
-    inside = package / "data" / "rules"
-    return inside if inside.is_dir() else package.parent / "rules"
+    return [*([shipped.rules()] if config.rules.packaged else []), *map(home.within, config.rules.paths)]
 
 
 def make_services(
@@ -86,15 +80,18 @@ def make_services(
     )
 
 
+def make_judge(services: Services, unit_of_agent: Callable[[str], str]) -> Judge:
+    context = EnricherContext(services.inventory, unit_of_agent, services.report, services.clock)
+    return Judge(make_enrichers(services.config, context), services.detector, services.report)
+
+
 def make_pipeline(services: Services) -> Pipeline:
     config, report = services.config, services.report
-    context = EnricherContext(services.inventory, services.registry.unit_of, report, services.clock)
     return Pipeline(
         store=services.store,
         standing=services.standing,
         intake=Intake(report, config.limits.future_s * 1000, config.limits.past_s * 1000),
-        enrichers=make_enrichers(config, context),
-        detector=services.detector,
+        judge=make_judge(services, services.registry.unit_of),
         ledgers=services.ledgers,
         live=services.live,
         clock=services.clock,
@@ -106,6 +103,5 @@ def make_pipeline(services: Services) -> Pipeline:
 
 
 def _document() -> Document:
-    """The configuration was checked when it was read; here only its values are needed."""
-    data: dict[str, Any] = {}
-    return Document("tengwang.toml", data, {})
+    """The configuration was checked when it was read; here its lines are of no use."""
+    return Document("tengwang.toml", {}, {})

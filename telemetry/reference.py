@@ -52,7 +52,7 @@ def sample(
     lines: list[str] = []
     if heading:
         lines.extend(f"# {line}".rstrip() for line in heading.splitlines())
-        lines.append("")
+        lines.extend([] if table else [""])
     tables: list[str] = []
     body: list[str] = []
     for option, nested in options(struct):
