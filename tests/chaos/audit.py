@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from agent import identity
+from agent.disk import SystemDisk
+from agent.home import Home
+from agent.spool_ledger import Ledger
 from collector.ledger import Account
 from collector.query import Kind, Search
 from collector.store import Found, Store
@@ -33,6 +38,19 @@ class Accepted:
     collected: int
     open_epochs: tuple[EpochLedger, ...]
     dropped: int = 0
+
+
+def accepted_by(home: Path) -> Accepted:
+    """Read from the folder of an agent that has ended by itself."""
+    ledger = Ledger(SystemDisk(), home / "spool")
+    try:
+        rows = tuple(state.row(number) for number, state in sorted(ledger.epochs.items()))
+        dropped = sum(ledger.dropped.values()) + sum(sum(row.dropped.values()) for row in rows)
+        return Accepted(
+            identity.read(Home(home)).agent, ledger.collected + sum(row.collected for row in rows), rows, dropped
+        )
+    finally:
+        ledger.close()
 
 
 @dataclass

@@ -113,10 +113,10 @@ class Menu:
     def ledgers(self) -> None:
         for unit, agent in self.agents.items():
             account = agent.account()
-            dropped = sum(account["dropped"].values())
+            dropped = sum(account.dropped.values())
             print(
-                f"  {unit:8} collected {account['collected']} = stored {account['acked']} "
-                f"+ spooled {account['spooled']} + dropped {dropped}"
+                f"  {unit:8} collected {account.collected} = stored {account.acked} "
+                f"+ spooled {account.spooled} + dropped {dropped}"
             )
 
     def readiness(self) -> None:

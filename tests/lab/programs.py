@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.config import DEFAULT_INPUTS
+from agent.spool import Account
+from agent.status import ask
 from collector import login
 from telemetry.clock import OFFSET_VARIABLE, SystemClock
 from tests.lab import extranet, inventory
@@ -134,12 +137,21 @@ class Agent:
     def command(self, *words: str) -> str:
         return self.host.run(PROGRAMS / "tengwang-agent", *words, "--home", self.home).stdout
 
-    def status(self) -> Any:
-        """What ``tengwang-agent status --json`` says; also where it does not run."""
-        return json.loads(self.command("status", "--json"))
+    def account(self) -> Account:
+        """The running agent's own ledger. Raises OSError where it does not run."""
+        status = ask(self.home / "status.sock")
+        if status is None:
+            raise ConnectionError(f"no agent runs on {self.host.name}")
+        return status.ledger
 
     def log(self) -> str:
         return self.host.log("agent")
+
+
+def inputs(**options: str) -> str:
+    """An agent.toml with all inputs; ``host="interval = 1"`` gives the options of one."""
+    tables = (f'[[inputs]]\ntype = "{name}"\n{options.get(name, "")}\n' for name in DEFAULT_INPUTS)
+    return "\n".join(tables)
 
 
 def clock(offset_ms: int) -> Mapping[str, str]:

@@ -1,0 +1,139 @@
+"""One chaos run: bring everything up, do the faults at their times, heal, let it drain, and count.
+
+Every line it prints starts with the seconds since the first fault could happen, so two runs can be laid side by side.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from collector.ledger import Ledgers
+from collector.store import Store
+from tests.chaos import schedule
+from tests.chaos.audit import Accepted, accepted_by, audit
+from tests.chaos.schedule import Fault
+from tests.chaos.site import SPOOL_DISK, STORE_DISK, Site, small_disk
+from tests.lab import stores
+from tests.lab.lab import Lab
+from tests.lab.programs import Collector, agents, inputs
+from tests.parts import elasticsearch
+
+AGENT_SETTINGS = "[uplink]\nmax_backoff_seconds = 3\n\n" + inputs(host="interval = 1", readiness="interval = 20")
+"""Steady, real events: every interface of every host, every second."""
+DRAIN_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``problems`` is empty where nothing was lost or doubled and every ledger adds up."""
+
+    faults: int
+    events: int
+    dropped: int
+    seconds: float
+    problems: tuple[str, ...]
+
+
+class Run:
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self._print = print_line
+        self._zero = time.monotonic()
+
+    def say(self, text: str) -> None:
+        self._print(f"{time.monotonic() - self._zero:7.1f}  {text}")
+
+    def faults(self, site: Site, faults: list[Fault]) -> None:
+        """Begin and heal each at its time; two may overlap."""
+        number = itertools.count()
+        queue: list[tuple[float, int, bool, Fault]] = [(f.at, next(number), True, f) for f in faults]
+        heapq.heapify(queue)
+        self._zero = time.monotonic()
+        while queue:
+            at, _, begins, fault = heapq.heappop(queue)
+            while (wait := at - (time.monotonic() - self._zero)) > 0:
+                site.supervise()
+                time.sleep(min(wait, 0.5))
+            self.say(f"{fault}" if begins else f"  healed: {fault.kind.value} {fault.target}")
+            if begins:
+                site.begin(fault)
+                heapq.heappush(queue, (at + fault.seconds, next(number), False, fault))
+            else:
+                site.heal(fault)
+
+    def drain(self, site: Site) -> None:
+        """Until every agent has delivered what it had when the faults were over."""
+        if site.cluster:
+            site.cluster.wait()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        behind = set(site.agents)
+        while behind and time.monotonic() < deadline:
+            site.supervise()
+            for name in sorted(behind):
+                if site.agents[name].account().spooled < 50:
+                    behind.discard(name)
+            time.sleep(0.5)
+        for name in behind:
+            self.say(f"{name} still has {site.agents[name].account().spooled} events to send")
+
+    def accepted(self, site: Site) -> list[Accepted]:
+        """End the agents, then ask each spool what it accepted."""
+        time.sleep(12)  # one more status event of each, so that the collector has heard of every epoch
+        for agent in site.agents.values():
+            agent.stop()
+        return [accepted_by(agent.home) for agent in site.agents.values()]
+
+
+@contextmanager
+def site(kind: str, nodes: int, say: Callable[[str], None]) -> Iterator[Site]:
+    """A lab with everything running and enrolled; ``kind`` is sqlite or elastic."""
+    with ExitStack() as stack:
+        cluster = None
+        if kind == "elastic":
+            say(f"starting Elasticsearch, {nodes} nodes")
+            cluster = stack.enter_context(elasticsearch.start(nodes=nodes, tls=nodes > 1))
+        lab = stack.enter_context(Lab.up())
+        small_disk(lab["mgmt"].directory / "tengwang" / "collector", STORE_DISK)
+        for host in ("city", "county", "probe"):
+            small_disk(lab[host].directory / "agent", SPOOL_DISK)
+        collector = Collector(lab, stores.choose(lab, cluster))
+        collector.start()
+        units = agents(lab, AGENT_SETTINGS)
+        for agent in units.values():
+            agent.enrol(collector)
+            agent.start()
+        yield Site(lab, collector, units, cluster, say)
+
+
+def run(kind: str, count: int, seed: int, print_line: Callable[[str], None], nodes: int = 3) -> Outcome:
+    """``count`` faults by ``seed`` on one kind of store."""
+    this = Run(print_line)
+    this.say(f"{kind}: {count} faults, seed {seed}")
+    with site(kind, nodes, this.say) as there:
+        faults = schedule.make(seed, count, there.targets)
+        began = time.monotonic()
+        this.faults(there, faults)
+        this.say("all faults are over; draining")
+        this.drain(there)
+        accepted = this.accepted(there)
+        there.collector.stop()
+        with there.collector.store.open(there.collector.own) as store:
+            problems = count_up(store, accepted)
+        events = sum(each.collected for each in accepted)
+        dropped = sum(each.dropped for each in accepted)
+        for line in problems or ["nothing lost, nothing doubled, every ledger adds up"]:
+            this.say(line)
+        outcome = Outcome(len(faults), events, dropped, time.monotonic() - began, tuple(problems))
+        this.say(f"{outcome.events} events accepted, {outcome.dropped} of them reported as dropped")
+        return outcome
+
+
+def count_up(store: Store, accepted: list[Accepted]) -> list[str]:
+    ledgers = Ledgers(store, "audit")
+    ledgers.load()
+    ledgers.refresh()
+    return audit(store, accepted, ledgers.accounts())

@@ -1,0 +1,134 @@
+"""What the faults are done to: a lab with a collector and three agents, on small disks, and perhaps a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.chaos.schedule import Fault, Kind, Targets
+from tests.lab.lab import Lab
+from tests.lab.programs import Agent, Collector
+from tests.parts.elasticsearch import Cluster
+
+SPOOL_DISK = "24m"
+STORE_DISK = "192m"
+FILLER = "filler"
+
+
+class Site:
+    """Does a fault and heals it. ``say`` is told of what nobody asked for, such as a program that ended by itself."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        collector: Collector,
+        agents: dict[str, Agent],
+        cluster: Cluster | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self.lab, self.collector, self.agents, self.cluster = lab, collector, agents, cluster
+        self._say = say
+        self._down: set[str] = set()
+
+    @property
+    def targets(self) -> Targets:
+        links = ("backbone.county", "bureau.probe", "mgmt.mgmt")
+        return Targets(tuple(self.agents), links, len(self.cluster.nodes) if self.cluster else 0)
+
+    def begin(self, fault: Fault) -> None:
+        match fault.kind:
+            case Kind.KILL_AGENT:
+                self._end(fault.target, self.agents[fault.target].kill)
+            case Kind.STOP_AGENT:
+                self._end(fault.target, self.agents[fault.target].stop)
+            case Kind.AGENT_CLOCK:
+                self._end(fault.target, self.agents[fault.target].kill)
+                self._run(fault.target, fault.offset_ms)
+            case Kind.KILL_COLLECTOR:
+                self._end("collector", self.collector.kill)
+            case Kind.STOP_COLLECTOR:
+                self._end("collector", self.collector.stop)
+            case Kind.COLLECTOR_CLOCK:
+                self._end("collector", self.collector.kill)
+                self._run("collector", fault.offset_ms)
+            case Kind.KILL_NODE:
+                assert self.cluster is not None
+                self.cluster.kill(int(fault.target))
+            case Kind.READ_ONLY:
+                self._read_only(True)
+            case Kind.CUT_LINK:
+                segment, _, host = fault.target.partition(".")
+                self.lab.cut(host, segment)
+            case Kind.FILL_SPOOL:
+                self._fill(self.agents[fault.target].home)
+            case Kind.FILL_STORE:
+                self._fill(self.collector.own)
+
+    def heal(self, fault: Fault) -> None:
+        match fault.kind:
+            case Kind.KILL_AGENT | Kind.STOP_AGENT | Kind.KILL_COLLECTOR | Kind.STOP_COLLECTOR:
+                self._run(fault.target)
+            case Kind.AGENT_CLOCK:
+                self._end(fault.target, self.agents[fault.target].kill)
+                self._run(fault.target)
+            case Kind.COLLECTOR_CLOCK:
+                self._end("collector", self.collector.kill)
+                self._run("collector")
+            case Kind.KILL_NODE:
+                assert self.cluster is not None
+                self.cluster.restart(int(fault.target), wait=False)
+            case Kind.READ_ONLY:
+                self._read_only(False)
+            case Kind.CUT_LINK:
+                segment, _, host = fault.target.partition(".")
+                self.lab.restore(host, segment)
+            case Kind.FILL_SPOOL:
+                self._empty(self.agents[fault.target].home)
+            case Kind.FILL_STORE:
+                self._empty(self.collector.own)
+
+    def supervise(self) -> None:
+        """Start again what ended by itself, as systemd would, and say so."""
+        for name in ("collector", *self.agents):
+            host = self.collector.host if name == "collector" else self.agents[name].host
+            program = "collector" if name == "collector" else "agent"
+            if name not in self._down and not host.alive(program):
+                ended = host.running.pop(program)
+                self._say(f"{name} ended by itself with {ended.returncode}: {host.log(program)[-400:].strip()}")
+                self._run(name)
+
+    def _end(self, name: str, end: Callable[[], object]) -> None:
+        self._down.add(name)
+        end()
+
+    def _run(self, name: str, offset_ms: int = 0) -> None:
+        if name == "collector":
+            self.collector.start(offset_ms, wait=False)
+        else:
+            self.agents[name].start(offset_ms)
+        self._down.discard(name)
+
+    def _fill(self, folder: Path) -> None:
+        """Not one byte is left on the disk that holds this folder."""
+        with contextlib.suppress(OSError), (folder / FILLER).open("wb", buffering=0) as filler:
+            for size in (1 << 20, 4096, 512, 1):
+                with contextlib.suppress(OSError):
+                    while filler.write(b"\0" * size) == size:
+                        pass
+
+    def _empty(self, folder: Path) -> None:
+        (folder / FILLER).unlink(missing_ok=True)
+
+    def _read_only(self, there: bool) -> None:
+        assert self.cluster is not None
+        body = json.dumps({"index.blocks.read_only_allow_delete": True if there else None}).encode()
+        self.cluster.request("PUT", "/_all/_settings?expand_wildcards=all", body)
+
+
+def small_disk(folder: Path, size: str) -> None:
+    """Put a file system of its own, of this size, under a folder; the lab takes it away at its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(folder)], check=True)
