@@ -110,7 +110,7 @@ class Program:
             await asyncio.to_thread(self.pipeline.stop)
             await asyncio.to_thread(self.uplink.stop)
             self.spool.close()
-            self._report.info("agent", "stopped")
+            self._report.info("stop", "the agent stopped")
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server = await status.serve(self._home.socket, self.status)
