@@ -111,7 +111,7 @@ def signature(fields: Event) -> Hashable:
 
 def neighbor_signature(found: Neighbor) -> Hashable:
     """Reachable, stale, delay and probe are one state: the cache goes round among them all the time (RFC 4861 7.3)."""
-    return found.mac, bool(found.state & ALIVE) or found.state, bool(found.flags & NTF_ROUTER)
+    return found.mac, ALIVE if found.state & ALIVE else found.state, bool(found.flags & NTF_ROUTER)
 
 
 def scope(ip: str) -> str:
