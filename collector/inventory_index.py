@@ -42,7 +42,7 @@ class Indexed:
         for network, prefix in prefixes:
             if prefix.unit is not None:
                 self._networks_of.setdefault(prefix.unit, []).append(str(network))
-                if prefix.zone is not None:
+                if prefix.zone is not None and not _own(network):
                     length, zones = widest.setdefault((prefix.unit, network.version), (network.prefixlen, set()))
                     if network.prefixlen < length:
                         widest[prefix.unit, network.version] = (network.prefixlen, {prefix.zone})
@@ -140,6 +140,12 @@ def _canonical(ip: str) -> str:
         return canonical_ip(ip)
     except ValueError:
         return ""
+
+
+def _own(network: Network) -> bool:
+    """Loopback and link-local: every host has these, so they say nothing of where it stands."""
+    first = network.network_address
+    return first.is_link_local or first.is_loopback
 
 
 def _inherit(networks: Mapping[Network, Prefix]) -> list[tuple[Network, Prefix]]:

@@ -11,9 +11,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.parts import elasticsearch as elasticsearch_part
+
+hypothesis.settings.register_profile("tengwang", deadline=None)  # a busy machine is no finding
+hypothesis.settings.load_profile("tengwang")
 
 TOOLS = Path(__file__).resolve().parents[1] / ".tools"
 os.environ["PATH"] = os.environ.get("PATH", "") + f":/usr/sbin:/sbin:/usr/local/sbin:{TOOLS / 'bin'}"

@@ -56,6 +56,8 @@ def test_a_units_zone_is_written_or_that_of_its_widest_prefixes(tmp_path: Path) 
     assert index.zone_of_unit("county") == "office"  # written
     assert index.zone_of_unit("city") == "office"  # 2001:db8::/32; 10.0.0.0/8 says none
     assert index.zone_of_unit("village") is None
+    own = RIGHT.replace("prefixes:\n", 'prefixes:\n  - {prefix: "fe80::/10", unit: city, zone: portal}\n')
+    assert indexed(tmp_path, own).zone_of_unit("city") == "office"  # link-local says nothing
     tied = RIGHT.replace(
         '{prefix: "10.0.0.0/8", unit: city}',
         '{prefix: "10.0.0.0/8", unit: city, zone: portal}',
