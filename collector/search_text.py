@@ -26,7 +26,8 @@ from telemetry.errors import Permanent
 from telemetry.event import canonical_ip
 from telemetry.fields import BY_NAME, Field, Type
 
-MAX_TEXT = 2_000
+MAX_TEXT = 500
+"""Percent-encoded in a URL, twelve octets a character at most, it must stay below the 8,190 of a request line."""
 MAX_TERMS = 32
 MAX_VALUES = 64
 

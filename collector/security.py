@@ -92,7 +92,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
             request[WHO] = Who(
                 active.user.name, active.user.role, active.key, active.session.csrf, bool(active.user.password_hash)
             )
-    if request.method not in SAFE:
+    if request.method not in SAFE and request.match_info.http_exception is None:
         await _refuse_forgery(request)
     return await handler(request)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import types
 from pathlib import Path
 
@@ -53,15 +52,14 @@ class RunningSite:
         self.services: Services = make_services(home, load(None), self.clock, Report(self.clock))
         self.pipeline: Pipeline = make_pipeline(self.services)
         self.app = application(self.services, lifetimes)
-        self._runner = web.AppRunner(self.app, access_log=None)
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.2)
         self._sequence: dict[tuple[str, int], int] = {}
         self.url = ""
 
     async def __aenter__(self) -> RunningSite:
         await self._runner.setup()
-        listener = socket.create_server(("127.0.0.1", 0))
-        await web.SockSite(self._runner, listener, shutdown_timeout=0.2).start()
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(

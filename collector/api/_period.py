@@ -6,13 +6,15 @@ from typing import Annotated
 
 import msgspec
 
+from collector.search_text import MAX_TEXT
+
 TIME = r"^(now|-[0-9]{1,6}[smhdw]|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]{5,15}(Z|[+-][0-9]{2}:[0-9]{2})?)?)$"
 Since = Annotated[str, msgspec.Meta(pattern=TIME, description="From then on: -90m, or RFC 3339", examples=["-1h"])]
 Until = Annotated[str, msgspec.Meta(pattern=TIME, description="Before then: now, -5m, or RFC 3339", examples=["now"])]
 Query = Annotated[
     str,
     msgspec.Meta(
-        max_length=2000,
+        max_length=MAX_TEXT,
         description='Search text: `src:2001:db8::/32 -action:flow port:>=1024 agent:*city* "free text"`; all must hold',
         examples=["dataset:tengwang.flow src:2001:db8::/32"],
     ),

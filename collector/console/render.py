@@ -15,6 +15,8 @@ from collector.console import charts
 from collector.console.view import LANGUAGES, THEMES, ZONES, View, view_of
 from collector.site import NONCE_COOKIE, SITE, WHO
 from collector.views.events import summary
+from telemetry.event import Event
+from telemetry.fields import FIELDS, Type
 
 FILES = importlib.resources.files("collector.console")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -47,6 +49,7 @@ def _environment() -> jinja2.Environment:
         charts=charts, static=f"/static/{VERSION}", Role=Role, LANGUAGES=LANGUAGES, THEMES=THEMES, ZONES=ZONES
     )
     made.globals["summary"] = summary
+    made.globals["dates"] = frozenset(field.name for field in FIELDS if field.type is Type.DATE)
     made.filters["quoted"] = lambda value: '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     made.filters["pretty"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
     return made
@@ -78,13 +81,21 @@ def page(request: web.Request, template: str, status: int = 200, **values: Any) 
         menu=menu if who is not None else [],
         csrf=who.csrf if who is not None else request.cookies.get(NONCE_COOKIE, ""),
         here="/" + request.path.strip("/").partition("/")[0],
-        topics="",
+        unit_name=lambda doc: _unit_name(request, view, doc),
         **values,
     )
     answer = web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
     answer.headers["Content-Language"] = view.language
     answer.headers["Vary"] = "Accept-Language, Cookie"
     return answer
+
+
+def _unit_name(request: web.Request, view: View, doc: Event) -> str:
+    """The unit of a record in the reader's language, where the inventory still has it."""
+    known = request.app[SITE].services.inventory.current().unit(str(doc.get("tengwang.unit.id", "")))
+    if known is not None:
+        return view.either(known.name, known.name_en)
+    return str(doc.get("tengwang.unit.name", "") or doc.get("tengwang.unit.id", ""))
 
 
 def reader(request: web.Request) -> View:

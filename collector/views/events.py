@@ -138,11 +138,14 @@ def summary(doc: Event, language: str) -> str:
         ends = (_end(doc, "source"), _end(doc, "destination"))
         arrow = " → ".join(end for end in ends if end)
         kind = text(doc, "tengwang.ndp.type") or text(doc, "network.transport")
-        return f"{kind} {arrow}".strip()
+        octets = f" · {number(doc, 'network.bytes'):,} B" if "network.bytes" in doc else ""
+        return f"{kind} {arrow}{octets}".strip()
     names = ("tengwang.interface.name", "tengwang.address.ip", "tengwang.route.prefix", "tengwang.neighbor.ip")
     parts = [text(doc, name) for name in ("observer.name", "host.name", *names, "tengwang.input.type")]
     parts.append(text(doc, "tengwang.input.state") or text(doc, "tengwang.interface.oper_status"))
-    return " · ".join(part for part in parts if part)
+    if doc.get("event.action") == "status":
+        parts.append(f"{number(doc, 'process.memory.rss') / 1e6:.0f} MB")
+    return " · ".join(part for part in parts if part) or text(doc, "event.action")
 
 
 def _end(doc: Event, side: str) -> str:
