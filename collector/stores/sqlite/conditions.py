@@ -1,4 +1,4 @@
-"""Conditions in normal form to SQL over ``record r`` and, only where a field has no column, ``doc d``.
+"""Conditions in normal form to SQL over ``record r`` and, only where a field has no column there, ``doc d``.
 
 Every expression is NULL where the record lacks the field, and ``Not`` is ``IS NOT TRUE``, so a missing field meets no
 condition and every ``Not``.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
@@ -47,20 +47,24 @@ class Scope:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, columns: Mapping[str, Type], table: str = "r", zero: bool = False
+        self,
+        connection: sqlite3.Connection,
+        columns: Mapping[str, Type],
+        fields: Container[str] = (),
+        zero: bool = False,
     ) -> None:
         self._connection = connection
         self.columns = columns
-        self.table = table
+        self.fields = fields
         self._zero = zero
 
     def column(self, name: str) -> str | None:
         """The SQL of a column that holds the field, NULL where it is missing."""
         if name in OWN and not self._zero:
-            return f"{self.table}.{'ts' if name == '@timestamp' else 'id'}"
+            return "r.ts" if name == "@timestamp" else "r.id"
         if name not in self.columns:
             return None
-        column = f"{self.table}.{quoted(name)}"
+        column = f"r.{quoted(name)}"
         return f"nullif({column}, 0)" if self._zero else column
 
     def interned(self, name: str) -> bool:
@@ -92,23 +96,27 @@ def compile_one(scope: Scope, condition: Condition) -> Sql:
     column = scope.column(name)
     if column is not None:
         return _test(scope, column, condition, scope.interned(name), packed_ip=field.type is Type.IP)
+    if name not in scope.fields:
+        return Sql(FALSE)
     if not field.many:
         inner = _test(scope, scalar(name), condition, interned=False, packed_ip=field.type is Type.IP)
         return Sql(inner.text, inner.parameters, documents=True)
     inner = _test(scope, element("j.value", field.type), condition, interned=False, packed_ip=field.type is Type.IP)
-    return Sql(
-        f"EXISTS (SELECT 1 FROM json_each(d.doc, {path(name)}) j WHERE {inner.text})", inner.parameters, documents=True
-    )
-
-
-def path(name: str) -> str:
-    """The JSON path of a field, as an SQL literal. Names come from fields.py, never from a request."""
-    return "'$.\"" + name + "\"'"
+    return Sql(f"EXISTS (SELECT 1 FROM {elements(name)} j WHERE {inner.text})", inner.parameters, documents=True)
 
 
 def scalar(name: str) -> str:
-    """The value of a field in the document, as it is compared and grouped."""
-    return element(f"json_extract(d.doc, {path(name)})", BY_NAME[name].type)
+    """The value of a field in ``doc``, as it is compared and grouped."""
+    return element(f"d.{quoted(name)}", BY_NAME[name].type)
+
+
+def elements(name: str) -> str:
+    """The values of a field that may be a list, as a table with ``key`` and ``value``."""
+    column = f"d.{quoted(name)}"
+    return (
+        f"json_each(CASE typeof({column}) WHEN 'blob' THEN CAST({column} AS TEXT) WHEN 'null' THEN '[]'"
+        f" ELSE json_array({column}) END)"
+    )
 
 
 def element(value: str, kind: Type) -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 from collector.query import Aggregate, AnyOf, ByTerm, ByTime, Condition, Measure, Not, Row, Scalar
 from collector.query_order import first_groups, unpacked
-from collector.stores.sqlite.conditions import FALSE, Parameter, Scope, all_of, element, path
+from collector.stores.sqlite.conditions import FALSE, Parameter, Scope, all_of, element, elements, scalar
 from collector.stores.sqlite.layout import HOUR_MS, Layout, RollUp, quoted
 from telemetry.fields import BY_NAME, Type
 
@@ -47,12 +47,14 @@ def key_of(scope: Scope, name: str, at: int) -> GroupKey:
     if column is not None:
         interned = scope.interned(name)
         return GroupKey(column, field.type, (f"{column} IS NOT NULL",), interned=interned)
+    if name not in scope.fields:
+        return GroupKey("NULL", field.type, ("0",))
     if not field.many:
-        value = element(f"json_extract(d.doc, {path(name)})", field.type)
+        value = scalar(name)
         return GroupKey(value, field.type, (f"{value} IS NOT NULL",), documents=True)
     value, other = element(f"j{at}.value", field.type), element("x.value", field.type)
-    first = f"j{at}.key IS (SELECT min(x.key) FROM json_each(d.doc, {path(name)}) x WHERE {other} = {value})"
-    join = f", json_each(d.doc, {path(name)}) j{at}"
+    first = f"j{at}.key IS (SELECT min(x.key) FROM {elements(name)} x WHERE {other} = {value})"
+    join = f", {elements(name)} j{at}"
     return GroupKey(value, field.type, (f"{value} IS NOT NULL", first), join, documents=True)
 
 
@@ -143,7 +145,7 @@ def _rolled(
     groups: Groups,
 ) -> None:
     columns = {name: layout.columns[name] for name in rollup.dimensions}
-    scope = Scope(connection, columns, "r", zero=True)
+    scope = Scope(connection, columns, zero=True)
     found = all_of(scope, query.where)
     if found.text == FALSE:
         return
@@ -156,7 +158,7 @@ def _rolled(
 def _rows(
     connection: sqlite3.Connection, layout: Layout, query: Aggregate, since: int, until: int, groups: Groups
 ) -> None:
-    scope = Scope(connection, layout.columns)
+    scope = Scope(connection, layout.columns, layout.fields)
     found = all_of(scope, query.where)
     if found.text == FALSE:
         return

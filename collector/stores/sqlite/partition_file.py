@@ -35,7 +35,7 @@ class File:
     def layout(self) -> Layout:
         if self._layout is None:
             with self.reading() as connection:
-                self._layout = layout.read(connection) or Layout({}, ())
+                self._layout = layout.read(connection) or Layout({}, (), ())
         return self._layout
 
     def writer(self) -> sqlite3.Connection:
@@ -47,16 +47,17 @@ class File:
                 try:
                     durable(connection)
                     connection.execute("BEGIN IMMEDIATE")
-                    self._layout = layout.read(connection)
-                    if self._layout is None:
+                    there = layout.read(connection)
+                    if there is None:
                         layout.create(connection, layout.WANTED)
-                        self._layout = layout.WANTED
+                    made = layout.WANTED if there is None else layout.extend(connection, there)
                     connection.execute("COMMIT")
                 except BaseException:
                     connection.close()
                     raise
             if fresh:
                 sync_directory(self.path.parent)
+            self._layout = made
             self._writer = connection
         return self._writer
 
@@ -104,7 +105,7 @@ class File:
 
     def get(self, id: str) -> Found | None:
         with self.reading() as connection:
-            return searching.by_id(connection, id) if self.layout.columns else None
+            return searching.by_id(connection, self.layout, id) if self.layout.columns else None
 
     def holds(self, ids: Sequence[str]) -> set[str]:
         with self.reading() as connection:

@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from collector.query import Latest, Search
+from collector.query_order import unpacked
 from collector.store import Found
 from collector.stores.sqlite.conditions import FALSE, Parameter, Scope, Sql, all_of
 from collector.stores.sqlite.grouping import Key, key_of, keys
-from collector.stores.sqlite.layout import Layout
-from telemetry.event import Event
+from collector.stores.sqlite.layout import INTERNED, Layout, quoted
+from telemetry.event import TIMESTAMP, Event, Value
+from telemetry.fields import BY_NAME, Type
 
-decode: Callable[[str], Event] = msgspec.json.Decoder().decode
+decode: Callable[[bytes], Value] = msgspec.json.Decoder().decode
 Hit = tuple[int, str, Found]
 """Own time, id, record: what pages are ordered by."""
 
@@ -23,7 +25,7 @@ def page(
     connection: sqlite3.Connection, layout: Layout, query: Search, after: tuple[int, str] | None, limit: int
 ) -> list[Hit]:
     """The first ``limit`` records of this file beyond ``after``, in the order asked for."""
-    found = all_of(Scope(connection, layout.columns), query.where)
+    found = all_of(Scope(connection, layout.columns, layout.fields), query.where)
     if found.text == FALSE:
         return []
     order = "ASC" if query.oldest_first else "DESC"
@@ -37,18 +39,18 @@ def page(
             until = min(until, after[0] + 1)
             beyond = " AND (r.ts < ? OR r.id < ?)"
         parameters += after
+    source = "record r" + (" CROSS JOIN doc d ON d.n = r.n" if found.documents else "")
     rows = connection.execute(
-        f"SELECT r.ts, r.id, d.doc FROM record r CROSS JOIN doc d ON d.n = r.n"
-        f" WHERE {found.text}{beyond} AND r.ts >= ? AND r.ts < ?"
+        f"SELECT r.ts, r.id, r.n FROM {source} WHERE {found.text}{beyond} AND r.ts >= ? AND r.ts < ?"
         f" ORDER BY r.ts {order}, r.id {order} LIMIT ?",
         (*parameters, since, until, limit),
-    )
-    return [(ts, name, Found(name, decode(doc))) for ts, name, doc in rows]
+    ).fetchall()
+    return fetched(connection, layout, rows)
 
 
 def newest(connection: sqlite3.Connection, layout: Layout, query: Latest) -> list[tuple[Key, Hit]]:
     """The newest record of each key in this file, newest first, at most ``limit``."""
-    scope = Scope(connection, layout.columns)
+    scope = Scope(connection, layout.columns, layout.fields)
     found = all_of(scope, query.where)
     if found.text == FALSE:
         return []
@@ -60,19 +62,43 @@ def newest(connection: sqlite3.Connection, layout: Layout, query: Latest) -> lis
     tests = " AND ".join([found.text, "r.ts >= ?", "r.ts < ?", *(t for k in grouped for t in k.tests)])
     names = keys(grouped)
     rows = connection.execute(
-        f"SELECT {names}, ts, id, (SELECT doc FROM doc WHERE doc.n = ranked.n) FROM ("
+        f"SELECT {names}, ts, id, n FROM ("
         f"SELECT {', '.join(f'{k.text} AS k{at}' for at, k in enumerate(grouped))}, r.ts, r.id, r.n,"
         f" row_number() OVER (PARTITION BY {', '.join(k.text for k in grouped)} ORDER BY r.ts DESC, r.id DESC) AS place"
         f" FROM {source} WHERE {tests}) AS ranked WHERE place = 1 ORDER BY ts DESC, id DESC LIMIT ?",
         (*found.parameters, query.since_ms, query.until_ms, query.limit),
-    )
+    ).fetchall()
     width = len(grouped)
-    return [(row[:width], (row[width], row[width + 1], Found(row[width + 1], decode(row[width + 2])))) for row in rows]
+    hits = fetched(connection, layout, [row[width:] for row in rows])
+    return [(row[:width], hit) for row, hit in zip(rows, hits, strict=True)]
 
 
-def by_id(connection: sqlite3.Connection, id: str) -> Found | None:
-    row = connection.execute("SELECT doc FROM doc WHERE n = (SELECT n FROM record WHERE id = ?)", (id,)).fetchone()
-    return Found(id, decode(row[0])) if row else None
+def by_id(connection: sqlite3.Connection, layout: Layout, id: str) -> Found | None:
+    rows = connection.execute("SELECT ts, id, n FROM record WHERE id = ?", (id,)).fetchall()
+    return fetched(connection, layout, rows)[0][2] if rows else None
+
+
+def fetched(connection: sqlite3.Connection, layout: Layout, rows: Sequence[tuple[int, str, int]]) -> list[Hit]:
+    """The records of these times, ids and numbers, put together again from their columns."""
+    wanted = [
+        f"(SELECT text FROM term WHERE t = r.{quoted(name)})" if kind in INTERNED else f"r.{quoted(name)}"
+        for name, kind in layout.columns.items()
+    ]
+    wanted += [f"d.{quoted(name)}" for name in layout.fields]
+    one = f"SELECT {', '.join(wanted)} FROM record r CROSS JOIN doc d ON d.n = r.n WHERE r.ts = ? AND r.n = ?"
+    made = []
+    for ts, id_, n in rows:
+        cells = connection.execute(one, (ts, n)).fetchone()
+        doc: Event = {TIMESTAMP: ts, "event.id": id_}
+        for (name, kind), cell in zip(layout.columns.items(), cells, strict=False):
+            if cell is not None:
+                doc[name] = unpacked(cell) if kind is Type.IP else bool(cell) if kind is Type.BOOLEAN else cell
+        for name, cell in zip(layout.fields, cells[len(layout.columns) :], strict=True):
+            if cell is not None:
+                flag = name in BY_NAME and BY_NAME[name].type is Type.BOOLEAN
+                doc[name] = decode(cell) if isinstance(cell, bytes) else bool(cell) if flag else cell
+        made.append((ts, id_, Found(id_, doc)))
+    return made
 
 
 def holds(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:

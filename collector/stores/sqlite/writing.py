@@ -13,11 +13,11 @@ import msgspec
 
 from collector.query_order import packed
 from collector.store import Record, Refused
-from collector.stores.sqlite.layout import HOUR_MS, INTERNED, RollUp, quoted
+from collector.stores.sqlite.layout import HOUR_MS, INTERNED, OWN, Layout, RollUp, quoted
 from collector.stores.sqlite.partition_file import File
 from telemetry.errors import Permanent
-from telemetry.event import TIMESTAMP, Event
-from telemetry.fields import Type
+from telemetry.event import TIMESTAMP, Event, Value
+from telemetry.fields import BY_NAME, Type
 from telemetry.validate import validate
 
 MAX_TERMS = 100_000
@@ -54,9 +54,7 @@ def insert(file: File, records: Sequence[Record]) -> tuple[int, int]:
             find = "SELECT n FROM record WHERE id = ?"
             kept = [i for i, one in enumerate(ids) if connection.execute(find, (one,)).fetchone() == (numbers[i],)]
         if kept:
-            connection.executemany(
-                "INSERT INTO doc VALUES (?, ?)", ((numbers[i], encode(docs[i]).decode()) for i in kept)
-            )
+            _documents(connection, layout, [(numbers[i], docs[i]) for i in kept])
             for rollup in layout.rollups:
                 _roll_up(connection, rollup, kept, hours, columns, docs)
             _count(connection, len(kept), [times[i] for i in kept])
@@ -76,6 +74,32 @@ def refusal(record: Record) -> Refused | None:
     except (UnicodeError, msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
         return Refused(record, f"not_encodable: {error}")
     return None
+
+
+def _documents(connection: sqlite3.Connection, layout: Layout, rows: Sequence[tuple[int, Event]]) -> None:
+    """What has no column in ``record``. Documents with the same fields go in together: they come in few shapes."""
+    shapes: dict[tuple[str, ...], list[tuple[int, Event]]] = {}
+    for row in rows:
+        shapes.setdefault(tuple(row[1]), []).append(row)
+    for shape, members in shapes.items():
+        names = [name for name in shape if name not in layout.columns and name not in OWN]
+        lists = [at for at, name in enumerate(names, 1) if BY_NAME[name].many]
+        marks = ", ".join("?" * (1 + len(names)))
+        connection.executemany(
+            f"INSERT INTO doc ({', '.join(['n', *map(quoted, names)])}) VALUES ({marks})",
+            (_cells(n, doc, names, lists) for n, doc in members),
+        )
+    for name in (name for name, kind in layout.columns.items() if kind is Type.IP):
+        odd = [(doc[name], n) for n, doc in rows if str(doc.get(name, "")).startswith("::ffff:")]
+        connection.executemany(f"UPDATE doc SET {quoted(name)} = ? WHERE n = ?", odd)  # else it comes back as IPv4
+
+
+def _cells(n: int, doc: Event, names: Sequence[str], lists: Sequence[int]) -> list[Value | bytes]:
+    cells: list[Value | bytes] = [n, *[doc[name] for name in names]]
+    for at in lists:
+        if isinstance(cells[at], list):
+            cells[at] = encode(cells[at])
+    return cells
 
 
 def _column(docs: Sequence[Event], name: str, kind: Type, intern: Convert) -> list[Cell]:
