@@ -8,9 +8,10 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from tests.parts import guard
 
 COMMUNITY = "lab-community"
 AUTH_KEY, PRIV_KEY = "lab-auth-passphrase", "lab-priv-passphrase"
@@ -25,10 +26,29 @@ USERS = {
 """createUser lines by user name."""
 
 
-@dataclass(frozen=True)
 class Snmpd:
-    port: int
-    home: Path
+    """A running agent; it can be ended and started again, which raises its engineBoots."""
+
+    def __init__(self, port: int, home: Path, launch: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self.port = port
+        self._home = home
+        self._launch = launch
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = self._launch()
+        for _ in range(100):
+            with contextlib.suppress(subprocess.SubprocessError):
+                if self.bulkwalk(".1.3.6.1.2.1.1.3", "-r0", "-t1"):
+                    return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise RuntimeError(f"snmpd does not answer: {(self._home / 'log').read_text()}")
+
+    def stop(self) -> None:
+        assert self._process is not None
+        guard.stop(self._process)
 
     def bulkwalk(self, where: str, *options: str) -> list[tuple[str, str]]:
         """(numeric OID, value) as the C tools see it: the oracle."""
@@ -73,16 +93,9 @@ def snmpd(home: Path, extra: Sequence[str] = ()) -> Iterator[Snmpd]:
     assert binary
     environment = {**os.environ, "SNMP_PERSISTENT_DIR": str(state), "MIBS": ""}
     command = [binary, "-f", "-C", "-c", str(config), "-Lf", str(home / "log"), "-r", f"-p{home / 'pid'}"]
-    process = subprocess.Popen(command, env=environment)
+    made = Snmpd(port, home, lambda: guard.start(command, env=environment))
+    made.start()
     try:
-        made = Snmpd(port, home)
-        for _ in range(100):
-            with contextlib.suppress(subprocess.SubprocessError):
-                if made.bulkwalk(".1.3.6.1.2.1.1.3", "-r0", "-t1"):
-                    break
-            assert process.poll() is None, (home / "log").read_text()
-            time.sleep(0.1)
         yield made
     finally:
-        process.terminate()
-        process.wait(10)
+        made.stop()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +13,12 @@ import pytest
 from agent.input import Context
 from agent.inputs import snmp
 from telemetry.clock import SystemClock
+from telemetry.errors import ConfigError
 from telemetry.event import Event
 from telemetry.report import Report
 from telemetry.validate import validate
-from telemetry.work import SnmpVersion, Work
-from tests.parts.snmpd import AUTH_KEY, COMMUNITY, PRIV_KEY, Snmpd, snmpd
+from telemetry.work import SnmpCredential, SnmpTarget, SnmpVersion, Work
+from tests.parts.snmpd import AUTH_KEY, COMMUNITY, PRIV_KEY, Snmpd, free_udp_port, snmpd
 
 pytestmark = pytest.mark.needs("snmpd")
 
@@ -118,3 +121,147 @@ async def test_v3_at_every_level(device: Snmpd, tmp_path: Path, user: str, optio
     assert not of(events, "poll-failed"), of(events, "poll-failed")
     assert of(events, "system")[0]["tengwang.snmp.version"] == "3"
     assert any(e["tengwang.address.ip"] == "::1" for e in of(events, "address"))
+
+
+async def test_the_old_md5_and_des(device: Snmpd, tmp_path: Path) -> None:
+    config = own(
+        device,
+        version=SnmpVersion.V3,
+        user="old",
+        auth_protocol="MD5",
+        auth_key=AUTH_KEY,
+        priv_protocol="DES",
+        priv_key=PRIV_KEY,
+    )
+    assert of(await once(tmp_path, config), "system")
+
+
+async def test_v1_has_no_64_bit_counters_and_says_so(device: Snmpd, tmp_path: Path) -> None:
+    events = await once(tmp_path, own(device, version=SnmpVersion.V1))
+    support = json.loads(str(of(events, "system")[0]["tengwang.snmp.support"]))
+    assert support["ifHCCounters"] == "unsupported"
+    interfaces = of(events, "interface")
+    assert interfaces
+    assert {e["tengwang.interface.counter_bits"] for e in interfaces} == {32}
+    assert all("tengwang.interface.in_octets" in e for e in interfaces)
+    assert of(events, "address")
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"auth_key": "wrong-passphrase"}, "auth"),
+        ({"user": "nobody"}, "auth"),
+        ({"priv_key": "wrong-passphrase"}, "auth"),
+        ({"auth_protocol": "SHA256"}, "auth"),
+    ],
+)
+async def test_wrong_v3_credentials_say_so_and_show_no_secret(
+    device: Snmpd, tmp_path: Path, changed: dict[str, str], reason: str
+) -> None:
+    options = {"user": "sealed", "auth_protocol": "SHA", "auth_key": AUTH_KEY}
+    options |= {"priv_protocol": "AES", "priv_key": PRIV_KEY} | changed
+    config = own(device, version=SnmpVersion.V3, retries=0, **options)
+    events = await once(tmp_path, config)
+    (failed,) = of(events, "poll-failed")
+    assert failed["event.reason"] in (reason, "timeout" if "priv_key" in changed else reason)
+    shown = repr(config) + repr(events) + repr(snmp.own_target(config))
+    assert not any(secret in shown for secret in (options["auth_key"], options["priv_key"], COMMUNITY))
+
+
+async def test_a_wrong_community_is_silence(device: Snmpd, tmp_path: Path) -> None:
+    (failed,) = await once(tmp_path, own(device, community="not-this-one", retries=0))
+    assert failed["event.reason"] == "timeout"
+    assert "not-this-one" not in repr(failed)
+
+
+async def test_a_v3_device_that_was_restarted_is_followed(tmp_path: Path) -> None:
+    """Its engineBoots rose and its engineTime fell: what we knew is out of its time window."""
+    with snmpd(tmp_path / "snmpd") as running:
+        world, events = context(tmp_path)
+        reader = snmp.build(
+            own(running, version=SnmpVersion.V3, user="signed", auth_protocol="SHA", auth_key=AUTH_KEY), world
+        )
+        await reader.collect()
+        await asyncio.to_thread(running.stop)
+        await asyncio.to_thread(running.start)
+        await reader.collect()
+        reader.close()
+    assert len(of(events, "system")) == 2
+    assert not of(events, "poll-failed")
+
+
+def works(device: Snmpd, dead: int) -> Work:
+    credential = SnmpCredential(SnmpVersion.V2C, community=COMMUNITY)
+    alive = [SnmpTarget(f"alive{n}", "", "::1", credential, device.port, interval=1) for n in range(3)]
+    gone = [SnmpTarget(f"dead{n}", "", "::1", credential, dead, interval=1) for n in range(3)]
+    return Work("1", snmp=(*gone, *alive))
+
+
+async def test_the_agents_work_is_polled_and_a_dead_device_delays_nobody(device: Snmpd, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as hole:  # takes everything, answers nothing
+        hole.bind(("::1", 0))
+        world, events = context(tmp_path, works(device, hole.getsockname()[1]))
+        reader = snmp.build(snmp.Config(timeout=0.5, retries=0, concurrency=6), world)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.collect(), 4.5)
+        reader.close()
+    polled = [str(e["tengwang.device.id"]) for e in of(events, "system")]
+    assert all(polled.count(f"alive{n}") >= 2 for n in range(3))
+    failed = [str(e["tengwang.device.id"]) for e in of(events, "poll-failed")]
+    assert set(failed) == {f"dead{n}" for n in range(3)}
+    assert {e["event.reason"] for e in of(events, "poll-failed")} == {"timeout"}
+    for event in events:
+        validate(event)
+
+
+async def test_a_device_that_is_taken_from_the_work_is_polled_no_more(device: Snmpd, tmp_path: Path) -> None:
+    credential = SnmpCredential(SnmpVersion.V2C, community=COMMUNITY)
+    one = Work("1", snmp=(SnmpTarget("one", "", "::1", credential, device.port, interval=1),))
+    two = Work("2", snmp=(SnmpTarget("two", "", "::1", credential, device.port, interval=1),))
+    current = [one]
+    events: list[Event] = []
+    clock = SystemClock()
+    reader = snmp.build(snmp.Config(), Context(clock, Report(clock), events.append, lambda: current[0], tmp_path))
+    running = asyncio.create_task(reader.collect())
+    while not events:
+        await asyncio.sleep(0.05)
+    current[0] = two
+    while not any(e["tengwang.device.id"] == "two" for e in events):
+        await asyncio.sleep(0.05)
+    before = len([e for e in events if e["tengwang.device.id"] == "one"])
+    await asyncio.sleep(1.5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert len([e for e in events if e["tengwang.device.id"] == "one"]) == before
+
+
+async def test_a_credential_that_can_not_work_is_told_as_such(tmp_path: Path) -> None:
+    credential = SnmpCredential(SnmpVersion.V3, user="u", auth_protocol="ROT13", auth_key="short")
+    world, events = context(tmp_path, Work("1", snmp=(SnmpTarget("d", "", "::1", credential, free_udp_port()),)))
+    reader = snmp.build(snmp.Config(), world)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.collect(), 0.3)
+    assert events[0]["event.reason"] == "credential"
+    assert "ROT13" not in str(events[0]["message"])
+    assert "short" not in str(events[0]["message"])
+
+
+def test_every_mistake_in_the_options_is_named_at_once(tmp_path: Path) -> None:
+    world, _ = context(tmp_path)
+    config = snmp.Config(target="::1", version=SnmpVersion.V3, auth_protocol="ROT13", priv_key="12345678")
+    with pytest.raises(ConfigError) as error:
+        snmp.build(config, world)
+    text = str(error.value)
+    assert all(word in text for word in ("user", "auth_protocol", "priv_protocol"))
+    assert "12345678" not in text
+
+
+async def test_a_secret_from_a_file(device: Snmpd, tmp_path: Path) -> None:
+    (tmp_path / "community").write_text(COMMUNITY + "\n")
+    events = await once(tmp_path, own(device, community=f"file:{tmp_path / 'community'}"))
+    assert of(events, "system")
+    world, _ = context(tmp_path)
+    with pytest.raises(ConfigError, match="can not be read"):
+        snmp.build(own(device, community="file:/nowhere"), world)
