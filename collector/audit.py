@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from collector.query import Kind
 from collector.store import Record, Store
 from telemetry.clock import Clock
-from telemetry.errors import Transient
 from telemetry.event import Event, Value, canonical_ip, event
 from telemetry.report import Report
 
@@ -94,7 +93,7 @@ class Trail:
         doc["event.id"] = name
         try:
             self._store.write([Record(Kind.AUDIT, name, doc)])
-        except Transient as error:
+        except Exception as error:  # noqa: BLE001 - what is audited must not fail for want of an audit
             self._report.count("tengwang_audit_lost_total")
             self._report.error(
                 "audit", f"not written ({error}): {action} {outcome} {user or agent} {client}: {message}"

@@ -82,6 +82,9 @@ METRICS: tuple[Metric, ...] = (
     M("tengwang_snmp_polls_total", C, "SNMP polls", ("outcome",)),
     M("tengwang_snmp_tables_cut_total", C, "SNMP tables left out beyond their bound"),
     M("tengwang_snmp_answers_refused_total", C, "SNMP answers that could not be used", ("reason",)),
+    M("tengwang_checks_total", C, "Readiness checks made", ("check", "status")),
+    M("tengwang_readiness_round_seconds", G, "Time of the last round of checks"),
+    M("tengwang_readiness_subjects_left_out_total", C, "Subjects beyond the bound of a round"),
     # --- agent: spool and uplink
     M("tengwang_agent_dropped_total", C, "Events dropped by the spool", ("reason",)),
     M("tengwang_agent_spool_refusals_total", C, "Times that the disk took nothing"),
