@@ -63,6 +63,7 @@ def make(seed: int, count: int, targets: Targets) -> list[Fault]:
     order: list[Kind] = []
     while len(order) < count:  # every kind comes about equally often, in a random order
         order += chance.sample(kinds, len(kinds))
+    gap = 5.5 if targets.nodes else 2.5  # a node that comes back needs its time, and more should happen meanwhile
     busy: dict[str, float] = {}
     faults = []
     now = 2.0
@@ -70,11 +71,11 @@ def make(seed: int, count: int, targets: Targets) -> list[Fault]:
         target = _target(kind, targets, chance)
         resource = _resource(kind, target)
         seconds = round(chance.uniform(2, 6) if kind is Kind.KILL_NODE else chance.uniform(0.5, 4), 1)
-        now = round(max(now + chance.uniform(0.2, 2.5), busy.get(resource, 0.0)), 1)
-        # A node that comes back needs about 15 s until the cluster is whole again.
-        busy[resource] = now + seconds + (25 if kind is Kind.KILL_NODE else 1)
+        now += chance.uniform(0.2, gap)
+        at = round(max(now, busy.get(resource, 0.0)), 1)
+        busy[resource] = at + seconds + (25 if kind is Kind.KILL_NODE else 1)
         moved = chance.choice(OFFSETS_MS) if kind in (Kind.AGENT_CLOCK, Kind.COLLECTOR_CLOCK) else 0
-        faults.append(Fault(now, seconds, kind, target, moved))
+        faults.append(Fault(at, seconds, kind, target, moved))
     return sorted(faults, key=lambda fault: fault.at)
 
 
@@ -90,8 +91,8 @@ def _target(kind: Kind, targets: Targets, chance: random.Random) -> str:
 
 def _resource(kind: Kind, target: str) -> str:
     """What two faults may not share at the same time."""
-    if kind is Kind.KILL_NODE:
-        return "node"
+    if kind in (Kind.KILL_NODE, Kind.READ_ONLY):
+        return "cluster"
     if kind in (Kind.CUT_LINK, Kind.FILL_SPOOL, Kind.FILL_STORE):
         return f"{kind.value} {target}"
     return target

@@ -141,14 +141,21 @@ class Cluster:
         return self.request("GET", path)
 
     def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """One request to the first node that runs, as the superuser; ``body`` is JSON. Raises OSError."""
-        url = next(url for url, node in zip(self.urls, self.nodes, strict=True) if node.process) + path
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
-        if self.user:
-            request.add_header("Authorization", "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode())
+        """One request as the superuser, to the first node that answers; ``body`` is JSON. Raises OSError."""
         trust = ssl.create_default_context(cafile=str(self.ca)) if self.ca else None
-        with urllib.request.urlopen(request, timeout=35, context=trust) as answer:
-            return bytes(answer.read())
+        failed: OSError = ConnectionError("no node runs")
+        for url in (url for url, node in zip(self.urls, self.nodes, strict=True) if node.process):
+            asked = urllib.request.Request(url + path, body, {"Content-Type": "application/json"}, method=method)
+            if self.user:
+                asked.add_header(
+                    "Authorization", "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
+                )
+            try:
+                with urllib.request.urlopen(asked, timeout=35, context=trust) as answer:
+                    return bytes(answer.read())
+            except OSError as error:
+                failed = error
+        raise failed
 
     def wait(self, seconds: float = 180.0) -> None:
         """Until every running node is in the cluster and it is at least yellow (green where there are several)."""
