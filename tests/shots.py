@@ -16,21 +16,12 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from collector.access.roles import Role
 from collector.site import SITE
+from tests.browser import launch
 from tests.demo import INVENTORY, fill
 from tests.running_site import RunningSite
 
 OUT = Path("var/shots")
 README = Path("deploy/pictures")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 WIDE, PHONE, WALL = (1440, 900), (360, 780), (3840, 2160)
 PATHS = {
     "overview": "/",
@@ -83,12 +74,11 @@ async def person(
 async def main(only: str, readme: bool) -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
-    executable = shutil.which("chromium") or "/usr/bin/chromium"
     with tempfile.TemporaryDirectory() as home:
         async with RunningSite(Path(home), INVENTORY) as site, async_playwright() as play:
             agents = await fill(site)
             site.app[SITE].users.create("chen.jing", Role.OPERATOR)
-            browser = await play.chromium.launch(executable_path=executable, args=list(FLAGS))
+            browser = await launch(play)
             for language in ("zh", "en"):
                 for label, size, theme in (("wide", WIDE, "light"), ("phone", PHONE, "light"), ("dark", WIDE, "dark")):
                     page = await person(browser, site, size, language, theme)
