@@ -7,6 +7,7 @@ its public key has the pinned hash is a second connection made, verified by that
 from __future__ import annotations
 
 import hmac
+import shutil
 
 import msgspec
 
@@ -16,7 +17,7 @@ from agent.link import Answer, Link
 from telemetry import __version__
 from telemetry.clock import Clock
 from telemetry.enrol import CA_PATH, ENROL_PATH, RENEW_PATH, EnrolRequest, Host, Identity, RenewRequest, parse_token
-from telemetry.errors import Permanent, Transient
+from telemetry.errors import ConfigError, Permanent, Transient
 
 JSON = {"Content-Type": "application/json"}
 
@@ -45,8 +46,23 @@ def enrol(
         issued_ms=clock.now_ms(),
         not_after_ms=issued.not_after_ms,
     )
+    if _is_copy(home, host):
+        shutil.rmtree(home.spool, ignore_errors=True)  # the original has the same events, and sends them
     identity.save(home, key, enrolled, issued)
     return enrolled
+
+
+def _is_copy(home: Home, host: Host) -> bool:
+    """Was the former identity, if there is one, made on another host?"""
+    try:
+        former = identity.read(home)
+    except ConfigError:
+        return False
+    try:
+        identity.check_host(former, host, home)
+    except ConfigError:
+        return True
+    return False
 
 
 def renew(home: Home, host: Host, clock: Clock, timeout: float = 30) -> identity.Enrolled:

@@ -42,7 +42,12 @@ class Program:
         self._home, self._settings, self._enrolled = home, settings, enrolled
         self._clock, self._report = clock, report
         self.spool = Spool(
-            home.spool, clock, report, max_bytes=given.spool.max_mb * MB, max_age=given.spool.max_age_days * DAY
+            home.spool,
+            clock,
+            report,
+            max_bytes=given.spool.max_mb * MB,
+            max_age=given.spool.max_age_days * DAY,
+            agent=enrolled.agent,
         )
         self._work = WorkFile(home.work, report)
         self.uplink = Uplink(

@@ -107,8 +107,13 @@ class Spool:
         max_age: float = 7 * 86_400,
         page_bytes: int = 2 * 1024 * 1024,
         disk: Disk | None = None,
+        agent: str = "",
     ) -> None:
-        """Take up what is there and begin a new run. Raises OSError, ConfigError (written by a newer program)."""
+        """Take up what is there and begin a new run. Raises OSError, ConfigError (written by a newer program).
+
+        ``agent`` is the identity that it is sent under. Where that is a new one, its ledger begins anew with what
+        still waits; the numbers before are told as dropped ``elsewhere``, as this collector never saw them.
+        """
         self._disk = disk or SystemDisk()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._clock, self._report = folder, clock, report
@@ -124,6 +129,8 @@ class Spool:
         self._saved_at = self._started
         self._dirty = self._closed = False
         self._take_up()
+        if agent != self._ledger.agent:
+            self._ledger.begin_anew(agent)
         self._ledger.boot = max(self._ledger.boot + 1, clock.now_ms())
         self._ledger.clean = False
         self._save()

@@ -19,7 +19,7 @@ import msgspec
 from agent.disk import Disk, File
 from telemetry.errors import ConfigError
 from telemetry.intervals import Intervals, Range
-from telemetry.ledger import EpochLedger
+from telemetry.ledger import DropReason, EpochLedger
 
 VERSION = 1
 NAMES = ("ledger.0", "ledger.1")
@@ -159,6 +159,17 @@ class Ledger:
         self.acked += row.acked
         for reason, count in row.dropped.items():
             self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def begin_anew(self, agent: str) -> None:
+        """Another identity, so another ledger: of the epochs that wait all that is gone is ``elsewhere``."""
+        if self.agent:
+            self.collected, self.acked, self.dropped, self.drops = 0, 0, {}, []
+            self.epochs = {
+                n: EpochState(e.high, (), {DropReason.ELSEWHERE: list(e.gone)}) for n, e in self.epochs.items()
+            }
+            for number, state in self.epochs.items():
+                self.drops += [Drop(number, first, last, DropReason.ELSEWHERE) for first, last in state.gone]
+        self.agent = agent
 
     def _allot(self, size: int) -> None:
         """Let both files have room, so that a save never needs more of the disk."""

@@ -35,6 +35,8 @@ class DropReason(enum.StrEnum):
     """Its page was damaged on the disk."""
     REFUSED = "refused"
     """The collector refuses this very record; it is in quarantine on the agent."""
+    ELSEWHERE = "elsewhere"
+    """It was stored, or told as dropped, under a former identity of this agent: another collector has it."""
 
 
 class EpochLedger(msgspec.Struct, frozen=True):

@@ -329,3 +329,19 @@ def test_one_damaged_mark_costs_nothing(tmp_path: Path) -> None:
         assert [f.first for f in found] == [1, 4, 7], f"damage at {at}"
         file.write_at(at, byte)
     file.close()
+
+
+def test_a_new_identity_begins_a_ledger_of_its_own_with_what_waits(tmp_path: Path, clock: ManualClock) -> None:
+    spool = Spool(tmp_path / "s", clock, Report(clock), agent="first")
+    epoch, _, _ = spool.append(P.STATE, [b'"%d"' % n for n in range(1, 11)])
+    spool.ack(epoch, [(1, 4)])
+    spool.close()
+    spool = Spool(tmp_path / "s", clock, Report(clock), agent="second")
+    account = spool.account()
+    assert (account.collected, account.acked, account.spooled, account.dropped) == (10, 0, 6, {"elsewhere": 4})
+    assert [(d.epoch, d.first, d.last, d.reason) for d in spool.unreported()] == [(epoch, 1, 4, "elsewhere")]
+    assert [s for _, s, _ in drained(spool)] == [5, 6, 7, 8, 9, 10]
+    spool.close()
+    spool = Spool(tmp_path / "s", clock, Report(clock), agent="second")
+    assert spool.account().acked == 6
+    spool.close()
