@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import ipaddress
 import math
+import socket
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from collector.query import Aggregate, ByTime
 Cell = str | int | float | bytes
 K = TypeVar("K", bound=tuple[Cell, ...])
 Values = tuple[float, ...]
+ZEROS = bytes(12)
+MAPPED = bytes(10) + b"\xff\xff"
 
 
 def first_groups(query: Aggregate, groups: Iterable[tuple[K, Values]]) -> list[tuple[K, Values]]:
@@ -31,11 +34,22 @@ def first_groups(query: Aggregate, groups: Iterable[tuple[K, Values]]) -> list[t
 
 
 def packed(address: str) -> bytes:
-    """An address as 16 bytes that sort and compare like Elasticsearch's; IPv4 as IPv4-mapped. Raises ValueError."""
-    made = ipaddress.ip_address(address)
-    return made.packed if made.version == 6 else b"\0" * 10 + b"\xff\xff" + made.packed
+    """An address as 16 bytes that sort and compare like Elasticsearch's; IPv4 as IPv4-mapped. Raises ValueError.
+
+    By the C library: ``ipaddress`` takes thirty times as long, and stores do this for every event.
+    """
+    try:
+        if ":" in address:
+            return socket.inet_pton(socket.AF_INET6, address)
+        return MAPPED + socket.inet_pton(socket.AF_INET, address)
+    except OSError as error:
+        raise ValueError(f"{address!r} is not an address") from error
 
 
 def unpacked(address: bytes) -> str:
-    made = ipaddress.IPv6Address(address)
-    return str(made.ipv4_mapped or made)
+    """RFC 5952 text. The C library writes ``::1.2.3.4`` for addresses that begin with 96 zero bits, so not those."""
+    if address[:12] == MAPPED:
+        return socket.inet_ntop(socket.AF_INET, address[12:])
+    if address[:12] == ZEROS:
+        return str(ipaddress.IPv6Address(address))
+    return socket.inet_ntop(socket.AF_INET6, address)

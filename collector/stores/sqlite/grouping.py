@@ -75,16 +75,21 @@ def read_key(by: ByTerm | ByTime, cell: Cell) -> Scalar:
     return float(cell) if kind is Type.DOUBLE else cell
 
 
-def collect(connection: sqlite3.Connection, layout: Layout, query: Aggregate) -> Groups:
-    """This file's groups."""
+def collect(connection: sqlite3.Connection, layout: Layout, query: Aggregate, oldest: int, newest: int) -> Groups:
+    """The groups of a file whose records are of the times ``oldest`` to ``newest``."""
     groups: Groups = {}
     since, until = query.since_ms, query.until_ms
+    whole = since <= oldest and newest < until
+    if whole:
+        since, until = oldest // HOUR_MS * HOUR_MS, (newest // HOUR_MS + 1) * HOUR_MS
     low, high = -(-since // HOUR_MS), until // HOUR_MS
-    rollup = next((r for r in layout.rollups if low < high and answers(r, query)), None)
-    if rollup is None:
+    for rollup in layout.rollups:
+        if (whole if not rollup.hourly else low < high) and answers(rollup, query):
+            _rolled(connection, layout, rollup, query, low, high, groups)
+            break
+    else:
         _rows(connection, layout, query, since, until, groups)
         return groups
-    _rolled(connection, layout, rollup, query, low, high, groups)
     for start, end in ((since, low * HOUR_MS), (high * HOUR_MS, until)):
         if start < end:
             _rows(connection, layout, query, start, end, groups)
@@ -111,7 +116,7 @@ def answers(rollup: RollUp, query: Aggregate) -> bool:
         if measure.op not in ("count", "sum") or (measure.op == "sum" and measure.field not in rollup.sums):
             return False
     for by in query.by:
-        if isinstance(by, ByTime) and by.step_ms % HOUR_MS:
+        if isinstance(by, ByTime) and (by.step_ms % HOUR_MS or not rollup.hourly):
             return False
         if isinstance(by, ByTerm) and by.field not in rollup.dimensions:
             return False
@@ -150,9 +155,13 @@ def _rolled(
     if found.text == FALSE:
         return
     grouped = [_group(scope, by, at, f"(r.hour * {HOUR_MS})") for at, by in enumerate(query.by)]
-    tests = [found.text, "r.hour >= ?", "r.hour < ?", *(t for k in grouped for t in k.tests)]
+    tests = [found.text, *(t for k in grouped for t in k.tests)]
+    parameters = found.parameters
+    if rollup.hourly:
+        tests += ["r.hour >= ?", "r.hour < ?"]
+        parameters += (low, high)
     values = ["sum(r.records)" if m.op == "count" else f"total(r.{quoted(m.field)})" for m in query.measures]
-    _add(connection, query, grouped, values, f"{quoted(rollup.name)} r", tests, (*found.parameters, low, high), groups)
+    _add(connection, query, grouped, values, f"{quoted(rollup.name)} r", tests, parameters, groups)
 
 
 def _rows(

@@ -29,12 +29,20 @@ OWN = frozenset({"@timestamp", "event.id"})
 
 
 class RollUp(msgspec.Struct, frozen=True):
-    """A table of sums by hour and ``dimensions``. ``needs``: only records that have this field are in it."""
+    """A table of sums by ``dimensions`` and, where it is ``hourly``, by hour.
+
+    ``needs``: only records that have this field are in it. A roll-up that is not hourly answers for the whole file.
+    """
 
     name: str
     dimensions: tuple[str, ...]
     sums: tuple[str, ...]
     needs: str = ""
+    hourly: bool = True
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return ("hour", *self.dimensions) if self.hourly else self.dimensions
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -53,11 +61,12 @@ HOURLY = RollUp(
     SUMS,
 )
 TALKERS = RollUp("talkers", ("source.ip", "tengwang.unit.id", "event.dataset"), SUMS, needs="source.ip")
+TALKERS_WHOLE = msgspec.structs.replace(TALKERS, name="talkers_whole", hourly=False)
 
 WANTED = Layout(
     {f.name: f.type for f in FIELDS if f.column and not f.many and f.name not in OWN},
     tuple(f.name for f in FIELDS if f.name not in OWN),
-    (HOURLY, TALKERS),
+    (HOURLY, TALKERS_WHOLE, TALKERS),
 )
 
 ADDRESSES = ("source.ip", "destination.ip")
@@ -88,7 +97,7 @@ def statements(layout: Layout) -> list[str]:
                 f"CREATE INDEX {quoted('record_' + name)} ON record (hour, {column}, ts) WHERE {column} IS NOT NULL"
             )
     for rollup in layout.rollups:
-        keys = ", ".join(["hour", *map(quoted, rollup.dimensions)])
+        keys = ", ".join(map(quoted, rollup.keys))
         sums = "".join(f", {quoted(name)} NOT NULL" for name in rollup.sums)
         made.append(
             f"CREATE TABLE {quoted(rollup.name)} ({keys}, records INTEGER NOT NULL{sums}, PRIMARY KEY ({keys}))"
@@ -127,6 +136,9 @@ def read(connection: sqlite3.Connection) -> Layout | None:
     return msgspec.json.decode(row[0], type=Layout) if row else None
 
 
-def records(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT value FROM info WHERE name = 'records'").fetchone()
-    return int(row[0]) if row else 0
+def extent(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """How many records a file has, and the oldest and newest of their own times (0, -1 where there is none)."""
+    held = dict(connection.execute("SELECT name, value FROM info WHERE name != 'layout'").fetchall())
+    if not held.get("records"):
+        return 0, 0, -1
+    return int(held["records"]), int(held["oldest"]), int(held["newest"])

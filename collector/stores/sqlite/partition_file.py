@@ -11,7 +11,7 @@ from pathlib import Path
 from collector.partition import Partition
 from collector.query import Aggregate, Latest, Search
 from collector.store import Found
-from collector.stores.sqlite import grouping, layout, searching
+from collector.stores.sqlite import grouping, layout, paging, searching
 from collector.stores.sqlite.connection import connect, durable, errors_told, reader, sync_directory
 from collector.stores.sqlite.layout import Layout
 
@@ -93,15 +93,19 @@ class File:
 
     def page(self, query: Search, after: tuple[int, str] | None, limit: int) -> list[searching.Hit]:
         with self.reading() as connection:
-            return searching.page(connection, self.layout, query, after, limit)
+            if not self.layout.columns:
+                return []
+            _, oldest, newest = layout.extent(connection)
+            return paging.page(connection, self.layout, query, after, limit, oldest, newest)
 
     def newest(self, query: Latest) -> list[tuple[grouping.Key, searching.Hit]]:
         with self.reading() as connection:
-            return searching.newest(connection, self.layout, query)
+            return searching.newest(connection, self.layout, query) if self.layout.columns else []
 
     def groups(self, query: Aggregate) -> grouping.Groups:
         with self.reading() as connection:
-            return grouping.collect(connection, self.layout, query)
+            records, oldest, newest = layout.extent(connection) if self.layout.columns else (0, 0, -1)
+            return grouping.collect(connection, self.layout, query, oldest, newest) if records else {}
 
     def get(self, id: str) -> Found | None:
         with self.reading() as connection:
@@ -113,7 +117,7 @@ class File:
 
     def records(self) -> int:
         with self.reading() as connection:
-            return layout.records(connection) if self.layout.columns else 0
+            return layout.extent(connection)[0] if self.layout.columns else 0
 
     def close(self) -> None:
         for connection in [*self._readers, *([self._writer] if self._writer else [])]:

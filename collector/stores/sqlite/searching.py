@@ -1,4 +1,4 @@
-"""Pages of records, the newest of each key, and one record by its id, from one file."""
+"""The newest record of each key, one record by its id, and records put together again, from one file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from collector.query import Latest, Search
+from collector.query import Latest
 from collector.query_order import unpacked
 from collector.store import Found
-from collector.stores.sqlite.conditions import FALSE, Parameter, Scope, Sql, all_of
+from collector.stores.sqlite.conditions import FALSE, Scope, Sql, all_of
 from collector.stores.sqlite.grouping import Key, key_of, keys
 from collector.stores.sqlite.layout import INTERNED, Layout, quoted
 from telemetry.event import TIMESTAMP, Event, Value
@@ -19,33 +19,6 @@ from telemetry.fields import BY_NAME, Type
 decode: Callable[[bytes], Value] = msgspec.json.Decoder().decode
 Hit = tuple[int, str, Found]
 """Own time, id, record: what pages are ordered by."""
-
-
-def page(
-    connection: sqlite3.Connection, layout: Layout, query: Search, after: tuple[int, str] | None, limit: int
-) -> list[Hit]:
-    """The first ``limit`` records of this file beyond ``after``, in the order asked for."""
-    found = all_of(Scope(connection, layout.columns, layout.fields), query.where)
-    if found.text == FALSE:
-        return []
-    order = "ASC" if query.oldest_first else "DESC"
-    beyond, parameters = "", list[Parameter](found.parameters)
-    since, until = query.since_ms, query.until_ms
-    if after is not None:
-        if query.oldest_first:
-            since = max(since, after[0])
-            beyond = " AND (r.ts > ? OR r.id > ?)"
-        else:
-            until = min(until, after[0] + 1)
-            beyond = " AND (r.ts < ? OR r.id < ?)"
-        parameters += after
-    source = "record r" + (" CROSS JOIN doc d ON d.n = r.n" if found.documents else "")
-    rows = connection.execute(
-        f"SELECT r.ts, r.id, r.n FROM {source} WHERE {found.text}{beyond} AND r.ts >= ? AND r.ts < ?"
-        f" ORDER BY r.ts {order}, r.id {order} LIMIT ?",
-        (*parameters, since, until, limit),
-    ).fetchall()
-    return fetched(connection, layout, rows)
 
 
 def newest(connection: sqlite3.Connection, layout: Layout, query: Latest) -> list[tuple[Key, Hit]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from itertools import repeat
 
 import msgspec
 
@@ -141,25 +140,25 @@ def _roll_up(
     needed = columns.get(rollup.needs)
     if needed is not None:
         kept = [i for i in kept if needed[i] is not None]
-    dimensions = [hours, *(columns[name] for name in rollup.dimensions)]
-    width = len(rollup.sums)
+    dimensions = [hours if name == "hour" else columns[name] for name in rollup.keys]
+    measured = [columns[name] if name in columns else [doc.get(name) for doc in docs] for name in rollup.sums]
+    whole = len(kept) == len(docs)
     totals: dict[tuple[Cell, ...], list[float]] = {}
-    for key, values in zip(
-        zip(*([d[i] for i in kept] for d in dimensions), strict=True),
-        zip(*([docs[i].get(name, 0) for i in kept] for name in rollup.sums), strict=True) if width else repeat(()),
-        strict=width > 0,
+    for key, *values in zip(
+        zip(*(d if whole else [d[i] for i in kept] for d in dimensions), strict=True),
+        *(m if whole else [m[i] for i in kept] for m in measured),
+        strict=True,
     ):
         total = totals.get(key)
         if total is None:
-            totals[key] = [1, *values]
-        else:
-            total[0] += 1
-            for at, value in enumerate(values, 1):
+            total = totals[key] = [0] * (1 + len(measured))
+        total[0] += 1
+        for at, value in enumerate(values, 1):
+            if value is not None:
                 total[at] += value
-    keys = ["hour", *rollup.dimensions]
     sums = ["records", *rollup.sums]
     connection.executemany(
-        f"INSERT INTO {quoted(rollup.name)} VALUES ({', '.join('?' * (len(keys) + len(sums)))})"
+        f"INSERT INTO {quoted(rollup.name)} VALUES ({', '.join('?' * (len(rollup.keys) + len(sums)))})"
         f" ON CONFLICT DO UPDATE SET {', '.join(f'{quoted(s)} = {quoted(s)} + excluded.{quoted(s)}' for s in sums)}",
         ([*(0 if cell is None else cell for cell in key), *total] for key, total in totals.items()),
     )
