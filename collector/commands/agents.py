@@ -1,7 +1,9 @@
 """Show the enrolled agents with their ledgers, and revoke one.
 
-tengwang agents list            who is there, when it was last heard, and does its ledger add up
-tengwang agents revoke AGENT    its certificate is refused from now on (by id or by name)
+  tengwang agents list            who is there, when it was last heard, and does its ledger add up
+  tengwang agents revoke AGENT    its certificate is refused from now on (by id or by name)
+
+A revoked host can come back with a new enrolment token; it is then the same agent again.
 """
 
 from __future__ import annotations
