@@ -120,7 +120,7 @@ class Spool:
         self._max_bytes, self._max_age, self._lock = max_bytes, max_age, threading.RLock()
         self._lanes = {p: Lane(self._disk, folder, min(page_bytes, max(1, max_bytes // 8))) for p in Priority}
         self._ledger = Ledger(self._disk, folder)
-        self.clean = self._ledger.clean or not (self._ledger.boot or self._ledger.lost)
+        self.clean = self._ledger.clean or self._ledger.new
         """Did the former run (if there was one) close the spool?"""
         self._started = clock.monotonic()
         self._began = self._ledger.time

@@ -106,6 +106,8 @@ class Ledger:
         self._allotted = 0
         self._files: list[File] = []
         saved = self._load()
+        self.new = not any(file.size() for file in self._files)
+        """There was none: this is the first run."""
         self.lost = saved is None
         """No file was readable: what was acked before is not known."""
         saved = saved or _Saved()

@@ -64,6 +64,17 @@ def test_only_the_owner_may_read_it(tmp_path: Path, clock: ManualClock) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "s").iterdir()} == {0o600}
 
 
+def test_it_knows_whether_the_former_run_ended_as_it_should(tmp_path: Path, clock: ManualClock) -> None:
+    first = opened(tmp_path / "s", clock)
+    assert first.clean, "there was none"
+    first.close()
+    second = opened(tmp_path / "s", clock)
+    assert second.clean
+    third = opened(tmp_path / "s", clock)
+    assert not third.clean
+    third.close()
+
+
 def test_epochs_rise_though_the_clock_goes_back_and_the_spool_is_deleted(tmp_path: Path, clock: ManualClock) -> None:
     spool = opened(tmp_path / "a", clock)
     before = spool.append(P.FLOW, [b"{}"])[0]
