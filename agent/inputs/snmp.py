@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -41,7 +41,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     target: Annotated[str, Meta(description="address or name of one device to poll besides the agent's work")] = ""
     port: Annotated[int, Meta(ge=1, le=65535, description="UDP port of target")] = 161
     interval: Annotated[float, Meta(ge=1, le=86400, description="seconds between polls of target")] = 60
-    version: Annotated[SnmpVersion, Meta(description="1, 2c or 3")] = SnmpVersion.V2C
+    version: Annotated[SnmpVersion | Literal[1, 3], Meta(description="1, 2c or 3")] = SnmpVersion.V2C
     community: Annotated[str, Meta(description="community, for 1 and 2c" + SECRET)] = ""
     user: Annotated[str, Meta(description="user name, for 3")] = ""
     auth_protocol: Annotated[str, Meta(description="MD5, SHA, SHA224, SHA256, SHA384 or SHA512")] = ""
@@ -51,7 +51,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     context: Annotated[str, Meta(description="context name, for 3")] = ""
 
     def __repr__(self) -> str:
-        return f"Config(target={self.target!r}, version={self.version.value!r}, secrets hidden)"
+        return f"Config(target={self.target!r}, version={str(self.version)!r}, secrets hidden)"
 
 
 class Device:
@@ -180,7 +180,7 @@ def own_target(config: Config) -> SnmpTarget:
         except ConfigError as error:
             problems += [Problem("snmp", 0, name, problem.message, problem.hint) for problem in error.problems]
     credential = SnmpCredential(
-        version=config.version,
+        version=SnmpVersion(str(config.version)),
         community=secrets.get("community", ""),
         user=config.user,
         auth_protocol=config.auth_protocol,
