@@ -51,7 +51,7 @@ class Report:
         self._counters: dict[str, dict[Labels, float]] = {}
         self._gauges: dict[str, dict[Labels, float]] = {}
         self._recent: collections.deque[Notice] = collections.deque(maxlen=RECENT)
-        self._quiet: dict[str, tuple[float, int]] = {}
+        self._quiet: dict[tuple[int, str], tuple[float, int]] = {}
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Add to a counter, e.g. ``count("tengwang_events_refused_total", reason="unknown_field")``."""
@@ -87,7 +87,7 @@ class Report:
         self._notice(logging.INFO, key, message)
 
     def warn(self, key: str, message: str) -> None:
-        """Log a warning; the same ``key`` is written at most once a minute, repeats are counted into the next line."""
+        """Log a warning. One ``key`` is written once a minute at each level; repeats are counted into the next line."""
         self._notice(logging.WARNING, key, message)
 
     def error(self, key: str, message: str) -> None:
@@ -101,13 +101,13 @@ class Report:
     def _notice(self, level: int, key: str, message: str) -> None:
         now = self._clock.monotonic()
         with self._lock:
-            last, held = self._quiet.get(key, (-QUIET_SECONDS, 0))
+            last, held = self._quiet.get((level, key), (-QUIET_SECONDS, 0))
             if now - last < QUIET_SECONDS and level < logging.CRITICAL:
-                self._quiet[key] = (last, held + 1)
+                self._quiet[(level, key)] = (last, held + 1)
                 return
             if len(self._quiet) > MAX_SERIES:
                 self._quiet.clear()
-            self._quiet[key] = (now, 0)
+            self._quiet[(level, key)] = (now, 0)
             notice = Notice(self._clock.now_ms(), logging.getLevelName(level).lower(), key, message, held + 1)
             self._recent.append(notice)
         suffix = f" (and {held} more like it)" if held else ""
