@@ -38,12 +38,15 @@ class Outcome(NamedTuple):
 class Probe:
     """A running input; ``stop`` ends it as the agent would, and says what it did."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], early: list[Event]) -> None:
         self._process = process
+        self._early = early
 
     def next_event(self) -> Event:
         """The next event as soon as it is emitted. Raises RuntimeError where the input has ended."""
         assert self._process.stdout
+        if self._early:
+            return self._early.pop(0)
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError("the input has ended")
@@ -57,7 +60,7 @@ class Probe:
         assert lines, err
         assert "counters" in lines[-1], err
         last = lines.pop()
-        return Outcome([*already, *lines], last["counters"], last["rss"], last["cpu"])
+        return Outcome([*already, *self._early, *lines], last["counters"], last["rss"], last["cpu"])
 
 
 class Pair:
@@ -86,9 +89,12 @@ class Pair:
         words = [sys.executable, "-m", "tests.agent.inputs.probe", input, json.dumps(config or {}), work]
         process = self.start(side, *words)
         assert process.stdout
-        ready = process.stdout.readline()
-        assert ready == '"ready"\n', ready + (process.stderr.read() if process.stderr else "")
-        return Probe(process)
+        early = []
+        while (line := process.stdout.readline()) not in ('"ready"\n', ""):
+            early.append(json.loads(line))
+        if not line:
+            raise RuntimeError(process.communicate(timeout=10)[1])
+        return Probe(process, early)
 
 
 @contextmanager
