@@ -6,11 +6,13 @@ the subject it is ``of`` and the verb ``check``, which measures by means of a ``
 
 from __future__ import annotations
 
+import urllib.parse
 from typing import Protocol, TypeVar
 
 import msgspec
 
 from agent.probe import Probe
+from agent.resolver import a_label
 from telemetry.verdict import Evidence, Severity, Status, Text, Verdict
 from telemetry.work import SnmpTarget, System
 
@@ -24,6 +26,16 @@ class SystemSubject(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return self.domain
+
+    @property
+    def host(self) -> str:
+        """The name as DNS, TLS and HTTP carry it."""
+        return a_label(self.domain)
+
+    @property
+    def home(self) -> str:
+        """The path of the home page."""
+        return urllib.parse.quote(self.system.paths[0], safe="/%?&=") if self.system.paths else "/"
 
 
 class DeviceSubject(msgspec.Struct, frozen=True):

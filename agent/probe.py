@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from agent import snmp_security, web
-from agent.resolver import Answer, Resolver
+from agent.resolver import Answer, Resolver, a_label
 from agent.segment import SegmentView
 from agent.snmp_session import Limits, SnmpSession
 from telemetry.clock import Clock
@@ -181,7 +181,7 @@ class Probe:
         if port is None:
             port = next((p for p in system.ports if self.tls(p) == tls), 443 if tls else 80)
         host = (parts.hostname or "").rstrip(".")
-        own = host in system.domains and parts.scheme in ("http", "https") and port in system.ports
+        own = host in map(a_label, system.domains) and parts.scheme in ("http", "https") and port in system.ports
         path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         query = urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
         return (host, port, f"{path}?{query}" if query else path) if own else None

@@ -101,6 +101,14 @@ def _read(reply: dns.message.Message, kind: str) -> tuple[str, tuple[str, ...], 
     return "ok", tuple(sorted(item.to_text() for item in found)[:MAX_RECORDS]), owner
 
 
+def a_label(domain: str) -> str:
+    """The ASCII form of a name (``.政务`` is ``.xn--zfr164b``); a name that has none is left for DNS to refuse."""
+    try:
+        return domain.rstrip(".").encode("idna").decode().lower()
+    except UnicodeError:
+        return domain
+
+
 def system_servers(root: Path) -> tuple[str, ...]:
     """The name servers of ``etc/resolv.conf``; none where it can not be read."""
     try:

@@ -22,6 +22,7 @@ from telemetry.clock import Clock
 MAX_HEADER = 32_768
 MAX_HEADERS = 100
 AGENT = "Tengwang-readiness"
+PRINTABLE = re.compile(r"[\x21-\x7e]{1,2000}")
 VERSIONS = {
     "TLSv1.0": ssl.TLSVersion.TLSv1,
     "TLSv1.1": ssl.TLSVersion.TLSv1_1,
@@ -113,6 +114,8 @@ async def get(
     """GET one path of ``host`` at one address. Never raises."""
     started = clock.monotonic()
     made = Page(address)
+    if not PRINTABLE.fullmatch(host + path):  # a line end here would be a request of its own
+        return Page(address, "malformed")
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(bounds.total_s):
@@ -130,7 +133,7 @@ async def get(
             where = f"{host}:{port}" if port not in (80, 443) else host
             writer.write(
                 f"GET {path} HTTP/1.1\r\nHost: {where}\r\nUser-Agent: {AGENT}\r\nAccept: */*\r\n"
-                "Accept-Encoding: identity\r\nConnection: close\r\n\r\n".encode("ascii", "replace")
+                "Accept-Encoding: identity\r\nConnection: close\r\n\r\n".encode("ascii")
             )
             await writer.drain()
             status, headers = await _head(reader)

@@ -112,11 +112,11 @@ class Aaaa:
     of = SystemSubject
 
     async def check(self, subject: SystemSubject, probe: Probe) -> Finding:
-        answer = await probe.lookup(subject.domain, "AAAA")
+        answer = await probe.lookup(subject.host, "AAAA")
         measured = Measured(subject.system.private, answer.status, answer.records, answer.server)
-        zone = await probe.zone(subject.domain)
+        zone = await probe.zone(subject.host)
         for address in [a for server in zone.servers for a in (*server.v6, *server.v4) if probe.routed(a)][:4]:
-            told = await probe.resolver.ask(address, subject.domain, "AAAA")
+            told = await probe.resolver.ask(address, subject.host, "AAAA")
             if told.answered and told.authoritative:
                 measured = msgspec.structs.replace(
                     measured, authority_status=told.status, authority_records=told.records, authority=address

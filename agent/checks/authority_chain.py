@@ -111,7 +111,7 @@ class AuthorityChain:
         self._config = config
 
     async def check(self, subject: SystemSubject, probe: Probe) -> Finding:
-        zone = await probe.zone(subject.domain)
+        zone = await probe.zone(subject.host)
         pairs = [(server.name, address) for server in zone.servers for address in server.v6]
         asked = await asyncio.gather(*(self._ask(probe, zone.apex, name, address) for name, address in pairs))
         names = tuple(server.name for server in zone.servers)

@@ -119,15 +119,15 @@ class ContentParity:
         self._config = config
 
     async def check(self, subject: SystemSubject, probe: Probe) -> Finding:
-        system, domain = subject.system, subject.domain
-        v6 = await probe.addresses(domain, 6)
+        system, host = subject.system, subject.host
+        v6 = await probe.addresses(host, 6)
         routed6 = [a for a in v6 if probe.routed(a)]
-        routed4 = [a for a in await probe.addresses(domain, 4) if probe.routed(a)]
+        routed4 = [a for a in await probe.addresses(host, 4) if probe.routed(a)]
         last = Measured(None, None, bool(v6), bool(routed6))
         for port in sorted(system.ports, key=probe.tls, reverse=True) if routed6 and routed4 else ():
             last = Measured(
-                await probe.visit(system, domain, port, system.paths[0], routed6[0]),
-                await probe.visit(system, domain, port, system.paths[0], routed4[0]),
+                await probe.visit(system, host, port, subject.home, routed6[0]),
+                await probe.visit(system, host, port, subject.home, routed4[0]),
                 has_aaaa=True,
                 routed=True,
             )

@@ -62,7 +62,7 @@ class EveryAddress:
     of = SystemSubject
 
     async def check(self, subject: SystemSubject, probe: Probe) -> Finding:
-        addresses = await probe.addresses(subject.domain, 6)
+        addresses = await probe.addresses(subject.host, 6)
         routed = any(probe.routed(address) for address in addresses)
         ports = await probe.open_ports(addresses, subject.system.ports) if routed else {}
         return judge(Measured(addresses, routed, ports))

@@ -77,12 +77,12 @@ class HomePage:
 
     async def check(self, subject: SystemSubject, probe: Probe) -> Finding:
         system = subject.system
-        addresses = await probe.addresses(subject.domain, 6)
+        addresses = await probe.addresses(subject.host, 6)
         routed = tuple(a for a in addresses if probe.routed(a))
         visits = []
         for port in system.ports if routed else ():
             for address in routed:  # as a client does: the next address where one does not connect
-                visit = await probe.visit(system, subject.domain, port, system.paths[0], address)
+                visit = await probe.visit(system, subject.host, port, subject.home, address)
                 if visit.page.connect_ms:
                     break
             visits.append(visit)

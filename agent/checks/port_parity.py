@@ -74,8 +74,8 @@ class PortParity:
     of = SystemSubject
 
     async def check(self, subject: SystemSubject, probe: Probe) -> Finding:
-        v6 = await probe.addresses(subject.domain, 6)
-        v4 = tuple(a for a in await probe.addresses(subject.domain, 4) if probe.routed(a))
+        v6 = await probe.addresses(subject.host, 6)
+        v4 = tuple(a for a in await probe.addresses(subject.host, 4) if probe.routed(a))
         routed = any(probe.routed(address) for address in v6)
         ports = subject.system.ports
         open6 = await probe.open_ports(v6, ports) if routed else {}

@@ -101,9 +101,9 @@ class TlsParity:
 
     async def check(self, subject: SystemSubject, probe: Probe) -> Finding:
         ports = tuple(port for port in subject.system.ports if probe.tls(port))
-        v6 = await probe.addresses(subject.domain, 6)
+        v6 = await probe.addresses(subject.host, 6)
         routed6 = [a for a in v6 if probe.routed(a)]
-        routed4 = [a for a in await probe.addresses(subject.domain, 4) if probe.routed(a)]
+        routed4 = [a for a in await probe.addresses(subject.host, 4) if probe.routed(a)]
         sides: dict[int, tuple[Side, ...]] = {6: (), 4: ()}
         if routed6 and routed4:
             for family, address in ((6, routed6[0]), (4, routed4[0])):
@@ -111,11 +111,11 @@ class TlsParity:
         return judge(Measured(ports, bool(v6), bool(routed6), sides[6], sides[4]))
 
     async def _side(self, subject: SystemSubject, probe: Probe, port: int, address: str) -> Side:
-        visit = await probe.visit(subject.system, subject.domain, port, subject.system.paths[0], address)
+        visit = await probe.visit(subject.system, subject.host, port, subject.home, address)
         page = visit.page
         if not page.fingerprint:
             return Side(port, address, page.error or "no_tls")
-        protocols = await probe.protocols(address, port, subject.domain)
+        protocols = await probe.protocols(address, port, subject.host)
         hsts = page.headers.get("strict-transport-security", "")[:200]
         return Side(port, address, "", page.fingerprint, protocols, hsts)
 

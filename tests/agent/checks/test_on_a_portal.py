@@ -11,6 +11,7 @@ from agent.checks import aaaa, authority_chain, content_parity, every_address, h
 from telemetry.verdict import Status
 from tests.agent.checks.measuring import SYSTEM, at
 from tests.parts.portal import (
+    BOTH,
     DEAD,
     GOOD,
     NAMESERVERS,
@@ -154,3 +155,25 @@ def test_a_redirect_to_somebody_else_is_told_and_not_followed(tmp_path: Path) ->
         page = at(site, home_page)
         assert page.status == PASS
         assert page.evidence["not_followed"] == ["https://elsewhere.example.com/"] * 2
+
+
+def test_addresses_that_the_agent_has_no_route_to_are_not_the_portals_fault(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with portal(tmp_path / "a", [*NAMESERVERS, "www AAAA 2d00:999::1", f"www A {V4}"]) as site:
+        for module in (home_page, every_address, port_parity, content_parity, tls_parity):
+            finding = at(site, module)
+            assert (finding.status, finding.evidence["reason"]) == (NOT_TESTED, "no_ipv6_route")
+    with portal(tmp_path / "b", [*NAMESERVERS, f"www AAAA {PORTAL}", "www A 203.0.113.1"]) as site:
+        for module in (port_parity, content_parity, tls_parity):
+            assert at(site, module).evidence["reason"] == "no_ipv4"
+
+
+def test_a_chinese_domain_name(tmp_path: Path) -> None:
+    name = "门户.example.gov"
+    label = name.split(".")[0].encode("idna").decode()
+    named = msgspec.structs.replace(SYSTEM, domains=(name,))
+    block = BOTH.replace(SYSTEM.domains[0], f"{label}.example.gov")
+    with portal(tmp_path, [*NAMESERVERS, f"{label} AAAA {PORTAL}"], [block]) as site:
+        assert at(site, aaaa, named, name).status == PASS
+        assert at(site, home_page, named, name).status == PASS
