@@ -6,6 +6,7 @@ import asyncio
 import re
 import types
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from collector.access.sessions import Lifetimes
-from collector.config import load
+from collector.config import CollectorConfig
 from collector.home import Home
 from collector.login import login_link
 from collector.pipeline import Answer, Delivery, Pipeline
@@ -41,15 +42,18 @@ class ShiftClock(SystemClock):
 class RunningSite:
     """``async with RunningSite(tmp_path) as site``: ``site.url`` answers."""
 
-    def __init__(self, root: Path, inventory: str = "", lifetimes: Lifetimes | None = None) -> None:
+    def __init__(
+        self, root: Path, inventory: str = "", lifetimes: Lifetimes | None = None, store: dict[str, Any] | None = None
+    ) -> None:
         self.clock = ShiftClock()
+        config = CollectorConfig(store=store) if store else CollectorConfig()
         home = Home(root)
         home.path.mkdir(parents=True, exist_ok=True)
         if inventory:
             folder = root / "inventory"
             folder.mkdir(exist_ok=True)
             (folder / "all.yml").write_text(inventory, encoding="utf-8")
-        self.services: Services = make_services(home, load(None), self.clock, Report(self.clock))
+        self.services: Services = make_services(home, config, self.clock, Report(self.clock))
         self.pipeline: Pipeline = make_pipeline(self.services)
         self.app = application(self.services, lifetimes)
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.2)
