@@ -275,8 +275,8 @@ def agents(w: Words) -> Board:
 
 
 BOARDS = {
-    "overview": (overview, "滕王 总览", "Tengwang overview"),
-    "agents": (agents, "滕王 探针与账目", "Tengwang agents and ledger"),
+    "overview": (overview, "滕网 总览", "Tengwang overview"),
+    "agents": (agents, "滕网 探针与账目", "Tengwang agents and ledger"),
 }
 
 

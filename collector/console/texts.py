@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 ZH: Mapping[str, str] = {
     # --- frame
-    "Tengwang": "滕王",
+    "Tengwang": "滕网",
     "Security operations monitoring": "安全运营监测平台",
     "Skip to content": "跳到正文",
     "Main": "主导航",
