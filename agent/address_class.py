@@ -33,7 +33,18 @@ def kind(address: str) -> str:
     return "global" if parsed in GLOBAL_UNICAST else "reserved"
 
 
-def usable(address: str, private: bool, allowed: frozenset[str] = frozenset({"global"})) -> bool:
+def approachable(address: str) -> bool:
+    """Whether a record may be connected to at all: not the agent itself, not a group, not IPv4 in disguise."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return False
+    return not (parsed.is_loopback or parsed.is_link_local or parsed.is_multicast or parsed.is_unspecified)
+
+
+def usable(address: str, private: bool) -> bool:
     """Whether a system may stand at this address: global unicast, or unique-local where it is not published outside."""
     found = kind(address)
-    return found in allowed or (private and found == "unique-local")
+    return found == "global" or (private and found == "unique-local")

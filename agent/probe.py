@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from agent import snmp_security, web
+from agent import address_class, snmp_security, web
 from agent.resolver import Answer, Resolver, a_label
 from agent.segment import SegmentView
 from agent.snmp_session import Limits, SnmpSession
@@ -98,8 +98,13 @@ class Probe:
         return await self._once(("lookup", name, kind), lambda: self.resolver.lookup(name, kind))
 
     async def addresses(self, name: str, family: int) -> tuple[str, ...]:
-        """The AAAA (6) or A (4) addresses of a name, none where there are none or nobody answers."""
-        return (await self.lookup(name, "AAAA" if family == 6 else "A")).records[:MAX_ADDRESSES]
+        """The AAAA (6) or A (4) addresses of a name, none where there are none or nobody answers.
+
+        Without those that would lead the agent to itself, to everyone, or to the other family: a record is no leave
+        to knock at them.
+        """
+        found = (await self.lookup(name, "AAAA" if family == 6 else "A")).records
+        return tuple(address for address in found if address_class.approachable(address))[:MAX_ADDRESSES]
 
     async def connect(self, address: str, port: int) -> str:
         """``open``, or why not; tried once."""
@@ -157,11 +162,13 @@ class Probe:
             url = f"{'https' if tls else 'http'}://{host}:{port}{path}"
             page = await web.get(self.clock, address, port, host, path, tls, self.bounds.web)
             target = page.headers.get("location", "")
-            if not 300 <= page.status < 400 or not target or len(hops) >= MAX_REDIRECTS:
+            if not 300 <= page.status < 400 or not target:
                 return Visit(url, page, tuple(hops))
             where = self._followed(system, url, target)
             if where is None:
                 return Visit(url, page, tuple(hops), target[:500])
+            if len(hops) >= MAX_REDIRECTS:
+                return Visit(url, msgspec.structs.replace(page, error="redirect_loop"), tuple(hops))
             next_host, port, path = where
             if next_host != host:
                 found = await self.addresses(next_host, family)
@@ -193,7 +200,7 @@ class Probe:
             apex = ".".join(labels[start:])
             answer = await self.lookup(apex, "NS")
             status = answer.status
-            if answer.status == "ok":
+            if answer.status == "ok" and answer.canonical == apex.lower():  # not by way of a CNAME
                 names = answer.records[:MAX_ADDRESSES]
                 servers = await asyncio.gather(*(self._nameserver(name) for name in names))
                 return Zone(apex, tuple(servers), "ok")

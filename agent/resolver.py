@@ -25,7 +25,7 @@ class Answer(msgspec.Struct, frozen=True):
     """One answer. ``status``: ok, nodata, nxdomain, servfail, refused ..., timeout, unreachable, malformed, no_server.
 
     ``records`` are the texts of the records asked for, after any CNAME; ``owner`` is the name of the SOA in the
-    authority section, which is the zone that knows nothing of the name.
+    authority section, which is the zone that knows nothing of the name; ``canonical`` the name at the end of CNAMEs.
     """
 
     status: str
@@ -34,6 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
     ms: float = 0.0
     authoritative: bool = False
     owner: str = ""
+    canonical: str = ""
 
     @property
     def answered(self) -> bool:
@@ -72,33 +73,32 @@ class Resolver:
                 reply, _ = await dns.asyncquery.udp_with_fallback(
                     query, server, self._timeout, self.port, ignore_unexpected=True, ignore_errors=True
                 )
-            status, records, owner = _read(reply, kind)
-            authoritative = bool(reply.flags & dns.flags.AA)
+            made = _read(reply, kind)
         except dns.exception.Timeout:
-            status, records, owner, authoritative = "timeout", (), "", False
+            made = Answer("timeout")
         except OSError:
-            status, records, owner, authoritative = "unreachable", (), "", False
+            made = Answer("unreachable")
         except (dns.exception.DNSException, EOFError, ValueError, UnicodeError):
-            status, records, owner, authoritative = "malformed", (), "", False
+            made = Answer("malformed")
         took = round((self._clock.monotonic() - started) * 1000, 2)
-        return Answer(status, records, server, took, authoritative, owner)
+        return msgspec.structs.replace(made, server=server, ms=took)
 
 
-def _read(reply: dns.message.Message, kind: str) -> tuple[str, tuple[str, ...], str]:
+def _read(reply: dns.message.Message, kind: str) -> Answer:
+    """Raises DNSException where the answer does not belong to a question."""
     code = reply.rcode()
     owner = next((str(s.name) for s in reply.authority if s.rdtype == dns.rdatatype.SOA), "")
+    authoritative = bool(reply.flags & dns.flags.AA)
     if code != dns.rcode.NOERROR:
-        return dns.rcode.to_text(code).lower(), (), owner
+        return Answer(dns.rcode.to_text(code).lower(), authoritative=authoritative, owner=owner)
     if not isinstance(reply, dns.message.QueryMessage):
-        return "malformed", (), ""
-    wanted = dns.rdatatype.from_text(kind)
-    try:
-        found = reply.resolve_chaining().answer
-    except dns.message.NotQueryResponse:
-        return "malformed", (), ""
-    if found is None or found.rdtype != wanted:
-        return "nodata", (), owner
-    return "ok", tuple(sorted(item.to_text() for item in found)[:MAX_RECORDS]), owner
+        return Answer("malformed")
+    chain = reply.resolve_chaining()
+    canonical = chain.canonical_name.to_text(omit_final_dot=True).lower()
+    if chain.answer is None or chain.answer.rdtype != dns.rdatatype.from_text(kind):
+        return Answer("nodata", authoritative=authoritative, owner=owner, canonical=canonical)
+    records = tuple(sorted(item.to_text() for item in chain.answer)[:MAX_RECORDS])
+    return Answer("ok", records, authoritative=authoritative, owner=owner, canonical=canonical)
 
 
 def a_label(domain: str) -> str:

@@ -31,6 +31,10 @@ ERRORS = {
 MAX_AGAIN = 3
 """Reports in a row that we follow for one request: engine id, then time, then once more after a reboot."""
 REFUSED_PAUSE_S = 0.2
+Place = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+"""A socket address of either family."""
+    socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,12 +96,7 @@ class SnmpSession:
 
     async def __aenter__(self) -> SnmpSession:
         loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._limits.total):
-                found = await loop.getaddrinfo(self._target.address, self._target.port, type=socket.SOCK_DGRAM)
-        except (OSError, UnicodeError) as error:
-            raise SnmpFault("resolve", f"{self._target.address}: {error}") from error
-        family, _, _, _, where = min(found, key=lambda f: f[0] != socket.AF_INET6)
+        family, where = await self._resolve()
         connected = socket.socket(family, socket.SOCK_DGRAM)
         connected.setblocking(False)
         try:
@@ -114,6 +113,20 @@ class SnmpSession:
     ) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    async def _resolve(self) -> tuple[socket.AddressFamily, Place]:
+        """The address as it is written, else by name, IPv6 before IPv4; only a name costs a thread."""
+        host, port = self._target.address, self._target.port
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+        except (OSError, UnicodeError):
+            try:
+                async with asyncio.timeout(self._limits.total):
+                    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            except (OSError, UnicodeError) as error:
+                raise SnmpFault("resolve", f"{host}: {error}") from error
+        best = min(found, key=lambda one: one[0] != socket.AF_INET6)
+        return best[0], best[4]
 
     async def get(self, names: Sequence[Oid]) -> dict[Oid, Value]:
         """The values of these objects. What v1 answers with noSuchName is ``Absent``. Raises SnmpFault."""

@@ -40,7 +40,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One answer. ``error`` is empty, or timeout, refused, unreachable, tls, malformed, closed."""
+    """One answer. ``error`` is empty, or timeout, refused, unreachable, tls, malformed, closed, redirect_loop."""
 
     address: str
     error: str = ""

@@ -47,3 +47,13 @@ def test_what_counts_as_global_is_global_to_the_standard_library_too(number: int
         assert address in ipaddress.IPv6Network("2000::/3")
         assert not address.is_multicast
         assert not address.is_private or address in ipaddress.IPv6Network("2001::/16")
+
+
+@pytest.mark.parametrize("address", ["::1", "::", "fe80::1", "ff02::1", "::ffff:192.0.2.1", "127.0.0.1", "0.0.0.0", ""])
+def test_what_is_never_connected_to(address: str) -> None:
+    assert not address_class.approachable(address)
+
+
+@pytest.mark.parametrize("address", ["240e::1", "fd00::1", "192.0.2.1", "10.0.0.1"])
+def test_what_may_be_connected_to(address: str) -> None:
+    assert address_class.approachable(address)

@@ -116,14 +116,10 @@ async def test_a_device_that_falls_silent_half_way_keeps_what_was_had() -> None:
     assert len(events) == 2
 
 
-async def test_counters_beyond_a_long_are_cut_to_it_and_valid() -> None:
-    most: dict[Oid, Value] = {snmp_poll.UPTIME: 1, (*snmp_poll.IF_ENTRY, 2, 1): b"e", (*snmp_poll.IF_ENTRY, 13, 1): 2**63 - 1}
-    async with device(having(most)) as target:
-        answers = await asked(target, Limits(timeout=0.5))
+def test_counters_beyond_a_long_are_cut_to_it() -> None:
     row = {6: 2**64 - 1, 7: 2**63, 8: 2**63}
     assert snmp_poll.interface({}, row)["tengwang.interface.in_octets"] == 2**63 - 1
     assert snmp_poll.interface({}, row)["tengwang.interface.in_packets"] == 2**63 - 1
-    told(target, answers)
 
 
 @pytest.mark.needs("snmpd")
@@ -138,7 +134,6 @@ async def test_a_real_device_whose_view_hides_the_new_tables(tmp_path: Path) -> 
         credential = SnmpCredential(SnmpVersion.V2C, community="narrow-only")
         target = SnmpTarget("d", "d", "::1", credential, running.port)
         support, events = told(target, await asked(target, Limits(timeout=1.0)))
-    assert credential.community != COMMUNITY
     assert support["ifXTable"] == support["ifHCCounters"] == support["ipAddressTable"] == "unsupported"
     assert support["ifTable"] == support["ifTable32"] == support["ipAddrTable"] == "ok"
     loopback = next(e for e in events if e.get("tengwang.interface.name") == "lo")

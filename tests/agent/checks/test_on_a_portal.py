@@ -177,3 +177,27 @@ def test_a_chinese_domain_name(tmp_path: Path) -> None:
     with portal(tmp_path, [*NAMESERVERS, f"{label} AAAA {PORTAL}"], [block]) as site:
         assert at(site, aaaa, named, name).status == PASS
         assert at(site, home_page, named, name).status == PASS
+
+
+def test_a_redirect_to_itself_for_ever_is_no_page(tmp_path: Path) -> None:
+    loop = server([f"[{PORTAL}]:80", f"[{PORTAL}]:443 ssl"], more="return 302 $scheme://$host/;")
+    with portal(tmp_path, GOOD, [loop]) as site:
+        page = at(site, home_page)
+        assert page.status == FAIL
+        assert "redirect_loop" in page.summary.en
+
+
+def test_records_that_lead_back_to_the_agent_are_not_followed(tmp_path: Path) -> None:
+    to_itself = server(["[::1]:80", "[::1]:443 ssl", f"{V4}:80"])
+    with portal(tmp_path, [*NAMESERVERS, "www AAAA ::1", f"www AAAA ::ffff:{V4}", f"www A {V4}"], [to_itself]) as site:
+        assert at(site, aaaa).status == FAIL
+        for module in (home_page, every_address, port_parity):
+            assert at(site, module).evidence["reason"] == "no_aaaa"
+
+
+def test_an_alias_to_another_zone_does_not_lend_its_name_servers(tmp_path: Path) -> None:
+    with portal(tmp_path, [*GOOD, "alias CNAME example.gov."], []) as site:
+        aliased = msgspec.structs.replace(SYSTEM, domains=("alias.example.gov",))
+        finding = at(site, authority_chain, aliased, "alias.example.gov")
+        assert finding.status == PASS
+        assert finding.evidence["zone"] == "example.gov"
