@@ -13,6 +13,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,9 +80,14 @@ class Lab:
         network.set_link(self.prefix, segment, host, True)
 
     def start_rogue_ra(self, seconds: int = 60) -> None:
-        """The intruder says that it is a router, every second, for at most ``seconds``."""
-        words = ["atk6-fake_router26", "-A", extranet.ROGUE_PREFIX, "-i", "1", "-n", str(seconds), "bureau"]
-        self["intruder"].start("rogue-ra", *words)
+        """The intruder says that it is a router, about every second, for at most ``seconds``."""
+        interval = -(-seconds // 255)  # the tool sends 255 at most
+        words = ["atk6-fake_router26", "-A", extranet.ROGUE_PREFIX, "-i", str(interval)]
+        intruder = self["intruder"]
+        intruder.start("rogue-ra", *words, "-n", str(seconds // interval), "bureau")
+        time.sleep(0.3)
+        if not intruder.alive("rogue-ra"):  # it checks its arguments, then says nothing until it ends
+            raise RuntimeError(intruder.log("rogue-ra"))
 
     def stop_rogue_ra(self) -> None:
         self["intruder"].kill("rogue-ra")
