@@ -17,7 +17,7 @@ import shlex
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from agent.input import Blind
@@ -26,7 +26,8 @@ from telemetry.errors import Transient
 ETH_P_ALL = 3
 SOL_PACKET, SO_ATTACH_FILTER = 263, 26
 ADD_MEMBERSHIP, RX_RING, STATISTICS, VERSION, OFFLOAD_HEADER = 1, 5, 6, 10, 15
-PROMISCUOUS, TPACKET_V3 = 1, 2
+PROMISCUOUS, ALL_MULTICAST = 1, 2
+TPACKET_V3 = 2
 BLOCK = 65_536
 """One block; a packet must fit in it, and a snap length may be up to half of it."""
 FRAME = 2048
@@ -69,14 +70,15 @@ class Captured(NamedTuple):
 class Capture:
     """An open ring. ``fileno`` is readable when a block is ready."""
 
-    def __init__(self, program: bytes, ring: int, promiscuous: Sequence[int] = (), retire_ms: int = RETIRE_MS) -> None:
-        """``program`` is a classic BPF filter, ``ring`` bytes (whole blocks), ``promiscuous`` interface indexes.
+    def __init__(self, program: bytes, ring: int, retire_ms: int = RETIRE_MS) -> None:
+        """``program`` is a classic BPF filter, ``ring`` its size in bytes (whole blocks).
 
         Raises Blind without CAP_NET_RAW or without packet sockets, Transient where the ring can not be had.
         """
         self._socket = _open(ETH_P_ALL)
         self._blocks = max(ring // BLOCK, 2)
         self._next = 0
+        self._joined: set[int] = set()
         try:
             self.filter(program)
             self._socket.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
@@ -85,9 +87,6 @@ class Capture:
             request = struct.pack("=7I", BLOCK, self._blocks, FRAME, frames, retire_ms, 0, 0)
             self._socket.setsockopt(SOL_PACKET, RX_RING, request)
             self._ring = mmap.mmap(self._socket.fileno(), self._blocks * BLOCK)
-            for index in promiscuous:
-                membership = struct.pack("=iHH8s", index, PROMISCUOUS, 0, b"")
-                self._socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, membership)
             self.lost()
         except OSError as error:
             self._socket.close()
@@ -95,6 +94,18 @@ class Capture:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def join(self, kind: int, interfaces: Iterable[int]) -> None:
+        """Have these interfaces hand up more frames while this ring is open: PROMISCUOUS or ALL_MULTICAST.
+
+        May be called again with more; an interface that is gone is passed over.
+        """
+        for index in set(interfaces) - self._joined:
+            try:
+                self._socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, struct.pack("=iHH8s", index, kind, 0, b""))
+            except OSError:
+                continue
+            self._joined.add(index)
 
     def filter(self, program: bytes) -> None:
         """Put this filter in place of the present one, at once and without a gap."""

@@ -16,7 +16,7 @@ import msgspec
 
 from agent import capture, routers, segment
 from agent.capture_file import open_capture
-from agent.decoders import addresses, bpf, ndp, pcap
+from agent.decoders import addresses, bpf, dissection, ndp, pcap
 from agent.decoders.reassembly import Reassembly
 from agent.folding import Answer, Folding, Window
 from agent.input import Context
@@ -105,11 +105,13 @@ class NdpInput:
         self._losses.tell(at_once=True)
 
     async def _live(self) -> None:
+        dissection.layers()  # now, not in the middle of the first message
         self._vantage.refresh(0.0)
         if not self._rings:
             for program in self._programs():
                 self._rings.append(capture.Capture(program, self._config.ring))
                 self._readers.append(capture.Reader(self._rings[-1], self._take, self._config.max_rate))
+        self._open_wide()
         since = self._context.clock.now_ms()
         try:
             while True:
@@ -130,6 +132,8 @@ class NdpInput:
             if changed:
                 ring.filter(program)
             self._losses.note(ring.lost())
+        if changed:
+            self._open_wide()
         now = self._context.clock.monotonic()
         for message in self._reassembly.overdue(now - FRAGMENTS_S):
             try:
@@ -192,6 +196,11 @@ class NdpInput:
         made = {**window.what, TIMESTAMP: window.last_ms, "tengwang.ndp.count": window.again}
         made["event.start"], made["event.end"] = window.first_ms, window.last_ms
         self._context.emit(made)
+
+    def _open_wide(self) -> None:
+        """Solicitations go to multicast groups that this host is in no need of: its cards must not filter them out."""
+        listened = self._vantage.indexes(self._listened())
+        self._rings[0].join(capture.ALL_MULTICAST, listened)
 
     def _refused(self, error: Permanent) -> None:
         self._context.report.count("tengwang_input_refused_total", input="ndp", reason=error.reason)

@@ -25,6 +25,8 @@ from telemetry.errors import ConfigError, Permanent
 MILLISECOND = 1_000_000
 STEP_MS = 5000
 """Kernel stamps further than this from the agent's clock are moved to it: one of the two was set."""
+COMPARE_NS = 100 * MILLISECOND
+"""How often the two are compared."""
 TICK_S = 1.0
 YIELD_EVERY = 500
 """Records exported before other work gets a turn."""
@@ -77,6 +79,7 @@ class PacketsInput:
         self._reader: capture.Reader | None = None
         self._losses = Losses("packets", context)
         self._taken = 0
+        self._compared_ns = self._shift = 0
         self._file_read = False
 
     async def collect(self) -> None:
@@ -104,11 +107,10 @@ class PacketsInput:
     async def _live(self) -> None:
         self._vantage.refresh(0.0)
         if self._capture is None or self._reader is None:
-            named = self._vantage.indexes(self._config.interfaces) if self._config.interfaces else self._vantage.names
-            promiscuous = sorted(named) if self._config.promiscuous else ()
-            self._capture = capture.Capture(self._program(), self._config.ring, promiscuous)
+            self._capture = capture.Capture(self._program(), self._config.ring)
             self._reader = capture.Reader(self._capture, self._take, self._config.max_rate)
         ring, reader = self._capture, self._reader
+        self._open_wide(ring)
         try:
             while True:
                 reader.resume()
@@ -116,17 +118,25 @@ class PacketsInput:
                 self._count()
                 if self._vantage.refresh():
                     ring.filter(self._program())
+                    self._open_wide(ring)
                 self._losses.note(ring.lost())
                 self._losses.tell()
                 await self._tell(self._table.expire(self._context.clock.now_ms() * MILLISECOND))
         finally:
             reader.stop()
 
+    def _open_wide(self, ring: capture.Capture) -> None:
+        if self._config.promiscuous:
+            named = self._config.interfaces
+            ring.join(capture.PROMISCUOUS, self._vantage.indexes(named) if named else self._vantage.names)
+
     def _take(self, taken: capture.Captured) -> None:
         self._taken += 1
-        away = self._context.clock.now_ms() - taken.time_ns // MILLISECOND
-        shift = away * MILLISECOND if abs(away) > STEP_MS else 0
-        self._add(taken, taken.time_ns + shift)
+        if abs(taken.time_ns - self._compared_ns) > COMPARE_NS:
+            self._compared_ns = taken.time_ns
+            away = self._context.clock.now_ms() - taken.time_ns // MILLISECOND
+            self._shift = away * MILLISECOND if abs(away) > STEP_MS else 0
+        self._add(taken, taken.time_ns + self._shift)
 
     def _count(self) -> None:
         if self._taken:
