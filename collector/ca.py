@@ -25,8 +25,9 @@ from telemetry.errors import ConfigError, Permanent
 
 CA_YEARS = 20
 SERVER_DAYS = 90
-BACKDATE = datetime.timedelta(hours=24)
-"""Certificates start a day early, so that a host whose clock is behind can enrol and report just that."""
+BACKDATE = datetime.timedelta(days=300)
+"""Certificates start early, though not before their authority: a collector or agent whose clock is wrong by days can
+still be spoken to, and reports just that. What counts is the end of a certificate, and whether it was revoked."""
 MAX_CSR = 16_384
 
 
@@ -111,13 +112,14 @@ class Authority:
     ) -> Issued:
         now = moment(self._clock.now_ms())
         end = min(now + validity, self._certificate.not_valid_after_utc)
+        start = max(now - BACKDATE, self._certificate.not_valid_before_utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
             .issuer_name(self._certificate.subject)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - BACKDATE)
+            .not_valid_before(min(start, end))
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)

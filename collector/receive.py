@@ -131,14 +131,14 @@ class Receiver:
         return web.Response(body=body, content_type="application/json", headers={"ETag": tag})
 
     async def events(self, request: web.Request) -> web.Response:
+        if not self._standing.writable:  # before anything that would ask the store
+            raise Transient(self._standing.health.detail)
         agent, _ = await self._authenticate(request)
         if request.content_type != wire.CONTENT_TYPE:
             raise Permanent("wrong_content_type", f"a batch is {wire.CONTENT_TYPE}")
         size = wire.MAX_COMPRESSED if request.content_length is None else request.content_length
         if size > wire.MAX_COMPRESSED:
             raise Permanent("too_large", f"{size} bytes, at most {wire.MAX_COMPRESSED}")
-        if not self._standing.writable:
-            raise Transient(self._standing.health.detail)
         if not self._pipeline.room(self._reading + size):
             raise Full
         self._reading += size

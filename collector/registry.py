@@ -86,6 +86,8 @@ class Registry:
         self._cache: dict[str, tuple[float, AgentRecord]] = {}
         self._seen: dict[str, Seen] = {}
         self._saved: dict[str, Seen] = {}
+        self.others: frozenset[str] = frozenset()
+        """Ids of the other collectors that ever heard an agent; known after ``flush``."""
 
     @property
     def ca_pem(self) -> str:
@@ -264,11 +266,14 @@ class Registry:
         for agent, seen in changed.items():
             self._overwrite(f"{SEEN}{agent}/{self._collector}", msgspec.json.encode(seen))
             self._saved[agent] = seen
+        others: set[str] = set()
         for state in self._store.list_state(SEEN):
             _, agent, collector = state.key.split("/")
+            others.add(collector)
             other = msgspec.json.decode(state.value, type=Seen)
             if collector != self._collector and self._clock.now_ms() - other.last_seen_ms < 2 * FLUSH_MS:
                 self._instances.cloned(agent, other.instance)
+        self.others = frozenset(others - {self._collector})
 
     def _find_or_make(self, host: Host, request: EnrolRequest, token: EnrolToken) -> tuple[AgentRecord, bool]:
         key = MACHINE + hashlib.sha256(host.machine_id.encode()).hexdigest()[:32]

@@ -10,11 +10,11 @@ import contextlib
 import functools
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from collector import web as console
@@ -35,6 +35,8 @@ SHUTDOWN_S = 5.0
 LINGER_S = 2.0
 """How long the rest of a refused body is read, so that the sender sees the answer and not a reset."""
 IDLE_S = 75.0
+THREADS = 16
+"""For what blocks on the store; a slow store must not keep an agent's certificate from being looked at."""
 
 
 class Collector:
@@ -56,7 +58,7 @@ class Collector:
         self.console_urls: tuple[str, ...] = ()
 
     async def start(self) -> None:
-        """Bind, read what was saved, listen. Raises ConfigError; Transient where the store is away at the start."""
+        """Bind, read what was saved, listen. Raises ConfigError. The store may be away: then it is waited for."""
         config = self._config
         agents = bind(config.agents.listen, "--agents-listen")
         for bound in agents:
@@ -64,9 +66,12 @@ class Collector:
         consoles = bind(config.console.listen, "--listen")
         for bound in consoles:
             self._undo.callback(bound.close)
-        await self._begin()
-        self.pipeline.start()
+        executor = ThreadPoolExecutor(THREADS, "work")
+        asyncio.get_running_loop().set_default_executor(executor)
         self._undo.push_async_callback(asyncio.to_thread, self.pipeline.stop)
+        if not await self._begin():
+            waiting = asyncio.create_task(self._wait_for_store())
+            self._undo.push_async_callback(_cancelled, waiting)
         await self._listen_for_agents(agents)
         await self._listen_for_people(consoles)
         self._schedule()
@@ -80,17 +85,25 @@ class Collector:
     def _collectors(self) -> tuple[str, ...]:
         return self._config.agents.collectors
 
-    async def _begin(self) -> None:
-        """The store may be away when the collector starts: say so, and wait for it."""
+    async def _begin(self) -> bool:
+        """Read what was saved, then take events. False where the store is away."""
+        services = self.services
+        try:
+            await asyncio.to_thread(services.ledgers.load)
+            services.standing.seen(await asyncio.to_thread(services.store.health))
+        except Transient as error:
+            services.standing.down(str(error))
+            return False
+        self.pipeline.start()
+        return True
+
+    async def _wait_for_store(self) -> None:
+        """The store was away at the start: everything is there and says so, and it begins when the store comes."""
         services = self.services
         while True:
-            try:
-                await asyncio.to_thread(services.ledgers.load)
-                services.standing.seen(await asyncio.to_thread(services.store.health))
+            await services.clock.sleep(services.standing.retry_s)
+            if await self._begin():
                 return
-            except Transient as error:
-                services.standing.down(str(error))
-                await services.clock.sleep(services.standing.retry_s)
 
     async def _listen_for_agents(self, sockets: list[socket.socket]) -> None:
         services, config = self.services, self._config
@@ -171,17 +184,15 @@ class Collector:
         self._every(config.inventory.poll_s, "inventory", services.inventory.poll)
         self._every(config.rules.poll_s, "rules", services.detector.reload_if_changed)
         self._every(5, "registry", services.registry.flush)
-        self._every(30, "ledgers", services.ledgers.refresh)
+        self._every(30, "ledgers", self._hear_of_other_collectors)
         self._every(10, "health", self._look_at_store)
         self._every(3600, "certificates", self._renew)
-        self._scheduler.add_job(
-            self._job("expire", self._expire), CronTrigger(hour=0, minute=20, jitter=300, timezone="UTC"), id="expire"
-        )
+        self._every(6 * 3600, "expire", self._expire)
         self._scheduler.start()
         self._undo.callback(self._scheduler.shutdown, wait=False)
 
     def _every(self, seconds: float, name: str, work: Callable[[], Any]) -> None:
-        trigger = IntervalTrigger(seconds=seconds, jitter=seconds / 10, timezone="UTC")
+        trigger = IntervalTrigger(seconds=seconds, jitter=min(seconds / 10, 60), timezone="UTC")
         self._scheduler.add_job(self._job(name, work), trigger, id=name, max_instances=1, coalesce=True)
 
     def _job(self, name: str, work: Callable[[], Any]) -> Callable[[], Any]:
@@ -202,6 +213,10 @@ class Collector:
     def _measure(self, listener: TlsListener) -> None:
         self._report.gauge("tengwang_connections", listener.open)
         self._report.gauge("tengwang_queue_bytes", self.pipeline.waiting_bytes)
+
+    def _hear_of_other_collectors(self) -> None:
+        if self.services.registry.others:
+            self.services.ledgers.refresh()
 
     def _look_at_store(self) -> None:
         """While it is down the pipeline asks, at its own pace."""
@@ -237,6 +252,11 @@ def _word(reason: str) -> str:
         if needle in reason:
             return word
     return "handshake"
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def serve(

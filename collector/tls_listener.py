@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import cast
 
 HANDSHAKE_S = 15.0
-MAX_EARLY = 65_536
+ANONYMOUS_S = 60.0
+"""How long a connection without a certificate may last: enough to enrol, too short to hold all places."""
 
 Refused = Callable[[str, str], None]
 """Told of a failed handshake: peer address, reason."""
@@ -100,6 +101,8 @@ class TlsListener:
             if upgraded is None or early.lost:
                 return
             application = _Counted(self._application(), self)
+            if not upgraded.get_extra_info("peercert"):
+                application.limit = loop.call_later(ANONYMOUS_S, upgraded.abort)
             upgraded.set_protocol(application)
             handed_over = True
             application.connection_made(upgraded)
@@ -132,6 +135,7 @@ class _Counted(asyncio.Protocol):
     def __init__(self, inner: asyncio.Protocol, listener: TlsListener) -> None:
         self._inner = inner
         self._listener = listener
+        self.limit: asyncio.TimerHandle | None = None
         self.data_received = inner.data_received  # type: ignore[method-assign]
         self.eof_received = inner.eof_received  # type: ignore[method-assign]
         self.pause_writing = inner.pause_writing  # type: ignore[method-assign]
@@ -141,6 +145,8 @@ class _Counted(asyncio.Protocol):
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.limit is not None:
+            self.limit.cancel()
         self._listener.left()
         self._inner.connection_lost(exc)
 

@@ -8,7 +8,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.ca import Authority, new_key
+from collector.ca import Authority, milliseconds, new_key
 from collector.local_names import addresses, local_names
 from collector.server_tls import OwnCertificate, console_context, load_configured
 from telemetry.clock import ManualClock, SystemClock
@@ -46,8 +46,8 @@ def test_an_agent_gets_its_id_and_not_the_name_it_asks_for(authority: Authority)
     assert f"{made.serial_number:x}" == issued.serial
     usage = made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert [u.dotted_string for u in usage] == ["1.3.6.1.5.5.7.3.2"]
-    lifetime = made.not_valid_after_utc - made.not_valid_before_utc
-    assert lifetime.days == 31
+    assert issued.not_after_ms == milliseconds(made.not_valid_after_utc)
+    assert round((issued.not_after_ms - SystemClock().now_ms()) / 86_400_000) == 30
 
 
 @given(st.text(max_size=300))

@@ -101,6 +101,33 @@ async def test_while_the_store_is_down_nothing_is_acknowledged_and_it_resumes_by
     assert ids(running) == [f"{agent.identity.agent}-1-1"]
 
 
+async def test_a_store_that_is_away_at_the_start_is_waited_for_and_everything_else_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collector import wiring
+
+    made: list[Faulty] = []
+    real = wiring.open_store
+
+    def open_store(*given: Any) -> Faulty:
+        made.append(Faulty(real(*given)))
+        made[0].fault = "no route to the cluster"
+        return made[0]
+
+    monkeypatch.setattr(wiring, "open_store", open_store)
+    async with collector(tmp_path) as running:
+        standing = running.collector.services.standing
+        assert standing.health.detail == "no route to the cluster"
+        assert running.collector.console_urls
+        made[0].fault = ""
+        for _ in range(100):
+            if standing.writable:
+                break
+            await asyncio.sleep(0.05)
+        agent = await running.enrol()
+        assert (await agent.send([(1, flow(now()))]))[0] == 200
+
+
 async def test_a_ledger_that_can_not_be_saved_is_no_acknowledgement(faulty: tuple[Running, Faulty]) -> None:
     running, store = faulty
     agent = await running.enrol()
