@@ -33,8 +33,6 @@ MAX_AGAIN = 3
 REFUSED_PAUSE_S = 0.2
 Place = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 """A socket address of either family."""
-    socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
-]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
