@@ -171,14 +171,21 @@ class Reader:
         self._take = take
         self._most = most
         self._left = 0
+        self._failure: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def resume(self) -> None:
-        """Read on with a new allowance; called once a tick from the running loop."""
+        """Read on with a new allowance; called once a tick from the running loop.
+
+        Raises what ``take`` raised since: the event loop would only log it, and the input would seem to work.
+        """
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
         self._left = self._most
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._ring.fileno(), self._turn)
+            self._loop.add_reader(self._ring.fileno(), self._guarded_turn)
 
     def stop(self) -> None:
         if self._loop is not None:
@@ -189,6 +196,13 @@ class Reader:
         """Everything that is ready now."""
         while self._ring.ready():
             self._turn()
+
+    def _guarded_turn(self) -> None:
+        try:
+            self._turn()
+        except Exception as error:  # noqa: BLE001 - raised by resume
+            self._failure = error
+            self.stop()
 
     def _turn(self) -> None:
         for captured in self._ring.block():
