@@ -20,6 +20,7 @@ from agent.uplink import Uplink
 from agent.work_file import WorkFile
 from telemetry import __version__, ledger
 from telemetry.clock import Clock
+from telemetry.errors import ConfigError
 from telemetry.event import Event, event
 from telemetry.report import Report
 
@@ -29,6 +30,7 @@ QUARANTINE_BYTES = 4 * MB
 STEP_MS = 2000
 """A wall clock that moves so much more or less than the monotonic one in one round was set by somebody."""
 TICK = 1.0
+DISK_SECONDS = 5.0
 
 
 class Program:
@@ -118,14 +120,20 @@ class Program:
             self._report.info("stop", "the agent stopped")
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
-        server = await status.serve(self._home.socket, self.status)
-        stack.callback(self._home.socket.unlink, missing_ok=True)
-        stack.callback(server.close)
-        if self._settings.config.metrics_listen:
+        try:
+            server = await status.serve(self._home.socket, self.status)
+        except OSError as error:
+            self._report.warn("status", f"status can not be asked for in this run: {error.strerror or error}")
+        else:
+            stack.callback(self._home.socket.unlink, missing_ok=True)
+            stack.callback(server.close)
+        if text := self._settings.config.metrics_listen:
             from agent import metrics
 
-            listen = config.parse_listen(self._settings.config.metrics_listen)
-            stack.callback(metrics.serve(listen, self._report, self.status))
+            try:
+                stack.callback(metrics.serve(config.parse_listen(text), self._report, self.status))
+            except OSError as error:
+                raise ConfigError.one(text, f"metrics can not listen: {error.strerror}", "metrics_listen") from error
 
     async def _watch(self, notifier: Notifier) -> None:
         wall, mono = self._clock.now_ms(), self._clock.monotonic()
@@ -221,11 +229,20 @@ def run(home: Home, settings: config.Settings, clock: Clock, report: Report) -> 
     try:
         enrolled = identity.read(home)
         identity.check_host(enrolled, this_host(), home)
-        asyncio.run(_main(lambda: Program(home, settings, enrolled, clock, report)))
+        asyncio.run(_main(lambda: Program(home, settings, enrolled, clock, report), clock, report))
     finally:
         home.unlock()
     return 0
 
 
-async def _main(make: Callable[[], Program]) -> None:
-    await make().run()
+async def _main(make: Callable[[], Program], clock: Clock, report: Report) -> None:
+    """A disk that takes nothing at the start is waited for: the host may boot into a full disk, and it is freed."""
+    while True:
+        try:
+            program = make()
+        except OSError as error:
+            report.error("spool", f"it can not be opened: {error.strerror or error}; tried again until it can")
+            await clock.sleep(DISK_SECONDS)
+        else:
+            await program.run()
+            return

@@ -151,8 +151,7 @@ class Uplink:
             pause = self._linger
             try:
                 self.drain()
-                if self._clock.monotonic() >= self._work_at:
-                    self._fetch_work()
+                self._see_to_work()
             except Held as held:
                 pause = held.seconds
             except Transient as error:
@@ -190,9 +189,9 @@ class Uplink:
         self._close()
 
     def drain(self) -> None:
-        """Send until the spool is empty. Raises Held, Transient."""
+        """Send until the spool is empty, and see to new work in between. Raises Held, Transient."""
         while not self._stopping.is_set() and self.send_one():
-            pass
+            self._see_to_work()
 
     def send_one(self) -> bool:
         """One batch. False where nothing waits. Raises Held, Transient."""
@@ -326,7 +325,9 @@ class Uplink:
             self._collectors.remove(collector)
             self._collectors.insert(0, collector)
 
-    def _fetch_work(self) -> None:
+    def _see_to_work(self) -> None:
+        if self._clock.monotonic() < self._work_at:
+            return
         self._work_at = self._clock.monotonic() + self._work_seconds
         collector, answer = self._ask("GET", WORK_PATH, {"If-None-Match": self._etag} if self._etag else {})
         if answer.status == 200:
@@ -340,7 +341,7 @@ class Uplink:
             self._etag, self._work = answer.etag, work.version
             self._take_work(work)
         elif answer.status != 304:
-            self._hold(collector, answer)
+            self._report.warn("work", f"{collector.url} answers {answer.status} where work is; the last work is used")
 
     def _set(
         self,

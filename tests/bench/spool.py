@@ -62,9 +62,7 @@ def run() -> list[Result]:
         records = [encode(made) for made in events]
     cost = (time.process_time() - began) / (21 * BATCH) * 1e6
     size = sum(map(len, records)) / len(records)
-    print(
-        f"{EVENTS} events of {size:.0f} bytes in batches of {BATCH}; to encode one takes about {cost:.1f} us"
-    )
+    print(f"{EVENTS} events of {size:.0f} bytes in batches of {BATCH}; to encode one takes about {cost:.1f} us")
     plain = min(_plain(records) for _ in range(ROUNDS))
     single = min(_spool([(Priority.FLOW, records)]) for _ in range(ROUNDS))
     cuts, start = [], 0
