@@ -21,6 +21,9 @@ USERS = {
     "sealed": f"SHA {AUTH_KEY} AES {PRIV_KEY}",
     "sealed256": f"SHA-256 {AUTH_KEY} AES {PRIV_KEY}",
     "sealed512": f"SHA-512 {AUTH_KEY} AES {PRIV_KEY}",
+    "strong": f"SHA-256 {AUTH_KEY} AES-256 {PRIV_KEY}",
+    "strong192": f"SHA-512 {AUTH_KEY} AES-192 {PRIV_KEY}",
+    "cisco": f"SHA {AUTH_KEY} AES-256-C {PRIV_KEY}",
     "old": f"MD5 {AUTH_KEY} DES {PRIV_KEY}",
 }
 """createUser lines by user name."""

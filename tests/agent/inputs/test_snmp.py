@@ -112,6 +112,12 @@ async def test_counters_lie_between_two_readings_of_the_c_tools(device: Snmpd, t
             "sealed256",
             {"auth_protocol": "sha-256", "auth_key": AUTH_KEY, "priv_protocol": "AES-128", "priv_key": PRIV_KEY},
         ),
+        ("strong", {"auth_protocol": "SHA256", "auth_key": AUTH_KEY, "priv_protocol": "AES-256", "priv_key": PRIV_KEY}),
+        (
+            "strong192",
+            {"auth_protocol": "SHA512", "auth_key": AUTH_KEY, "priv_protocol": "AES192", "priv_key": PRIV_KEY},
+        ),
+        ("cisco", {"auth_protocol": "SHA", "auth_key": AUTH_KEY, "priv_protocol": "AES-256-C", "priv_key": PRIV_KEY}),
         ("sealed512", {"auth_protocol": "SHA512", "auth_key": AUTH_KEY, "priv_protocol": "AES", "priv_key": PRIV_KEY}),
     ],
 )
