@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +282,33 @@ def test_a_clock_that_is_wrong_from_the_start_loses_nothing(site: Site) -> None:
     site.agent.end()
     assert max(epochs) < min({epoch for epoch, _ in site.collector.events} - epochs)
     assert site.collector.of("dropped") == []
+
+
+@pytest.mark.needs("root")
+def test_a_disk_that_fills_and_is_freed_loses_nothing_and_needs_no_hand(site: Site) -> None:
+    site.enrol()
+    spool = Home(site.agent.home).spool
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(spool)], check=True)
+    try:
+        site.agent.start()
+        wait_for(lambda: site.collector.of("status"))
+        with contextlib.suppress(OSError), (spool / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        wait_for(lambda: "No space" in site.agent.status()["disk"])
+        told = len(site.collector.of("status"))
+        time.sleep(2)
+        (spool / "filler").unlink()
+        wait_for(lambda: len(site.collector.of("status")) > told + 1)
+        assert site.agent.status()["disk"] == ""
+        assert site.agent.end() == 0
+        assert site.collector.of("dropped") == []
+        stamps = sorted(int(str(e["@timestamp"])) for e in site.collector.of("status"))
+        assert max(b - a for a, b in pairwise(stamps)) < 2000, "those of the time without room are there too"
+    finally:
+        if site.agent.process is not None:
+            site.agent.end(signal.SIGKILL)
+        subprocess.run(["umount", str(spool)], check=True)
 
 
 def test_try_prints_events_a_line_each_without_a_collector(site: Site) -> None:
