@@ -175,8 +175,8 @@ class ElasticStore:
             duplicates += len(group) - len(fresh)
             name = self._indices.name(partition)
             lines += [(name, record) for record in fresh]
-        stored, known, bad = self._bulk.create(lines)
-        return Written(stored, duplicates + known, (*refused, *bad))
+        made = self._bulk.create(lines)
+        return Written(made.stored, duplicates + made.duplicates, (*refused, *made.refused))
 
     def _without_known(self, partition: Partition, records: Sequence[Record]) -> list[Record]:
         """The records that no other partition in which they may have been put has."""

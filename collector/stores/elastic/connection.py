@@ -114,6 +114,10 @@ class Rejected(Exception):
         self.kind = kind
 
 
+class Busy(Transient):
+    """Elasticsearch had no room for the request just now (status 429)."""
+
+
 @contextlib.contextmanager
 def errors_told() -> Iterator[None]:
     """Turn the client's errors into ``Transient``; what a repetition would not change into ``Rejected``."""
@@ -123,6 +127,8 @@ def errors_told() -> Iterator[None]:
         raise Transient(f"Elasticsearch can not be reached: {error.message}") from error
     except ApiError as error:
         kind, reason = told(error)
+        if error.status_code == BUSY and kind not in LATER_KINDS:
+            raise Busy(f"Elasticsearch is busy: {kind}: {reason}") from error
         if kind in LATER_KINDS or error.status_code in LATER_STATUS:
             raise Transient(f"Elasticsearch: {kind}: {reason}{advice(kind, error.status_code)}") from error
         raise Rejected(error.status_code, kind, reason) from error
@@ -130,6 +136,7 @@ def errors_told() -> Iterator[None]:
         raise Transient(f"Elasticsearch: {error.message}") from error
 
 
+BUSY = 429
 LATER_STATUS = frozenset({401, 403, 408, 429, 500, 502, 503, 504})
 LATER_KINDS = frozenset(
     {"cluster_block_exception", "unavailable_shards_exception", "no_shard_available_action_exception"}

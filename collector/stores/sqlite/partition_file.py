@@ -42,7 +42,7 @@ class File:
         """The connection to write with; the file is made where it does not exist. One thread at a time."""
         if self._writer is None:
             fresh = not self.path.exists()
-            with errors_told(self.partition, self.path):
+            with errors_told(self.partition, self.path, writing=True):
                 connection = connect(self.path, "rwc")
                 try:
                     durable(connection)
@@ -64,7 +64,7 @@ class File:
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: durable when the block has ended, undone when it raises."""
-        with errors_told(self.partition, self.path):
+        with errors_told(self.partition, self.path, writing=True):
             connection = self.writer()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -79,13 +79,15 @@ class File:
     def reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             connection = self._readers.pop() if self._readers else None
+        keep = True
         with errors_told(self.partition, self.path):
-            connection = connection or reader(self.path)
+            if connection is None:
+                connection, keep = reader(self.path)
             try:
                 yield connection
             finally:
                 with self._lock:
-                    keep = len(self._readers) < MAX_READERS
+                    keep = keep and len(self._readers) < MAX_READERS
                     if keep:
                         self._readers.append(connection)
                 if not keep:
