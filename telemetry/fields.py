@@ -112,7 +112,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.snmp.uptime", LONG, "sysUpTime", "运行时间", "sysUpTime", "s"), F("tengwang.snmp.contact", K, "sysContact", "联系人", "Contact"),
     F("tengwang.snmp.location", K, "sysLocation", "位置", "Location"), F("tengwang.snmp.version", K, "1, 2c or 3", "SNMP版本", "SNMP version"),
     F("tengwang.snmp.rtt", DOUBLE, "Time of the whole poll", "轮询耗时", "Poll time", "ms"), F("tengwang.snmp.forwarding", BOOL, "ipv6IpForwarding is forwarding(1)", "IPv6转发", "IPv6 forwarding"),
-    F("tengwang.snmp.support", JSON, "Per table: ok, empty, unsupported or no_answer", "支持情况", "Support"),
+    F("tengwang.snmp.support", JSON, "Per table: ok, empty, unsupported, no_answer, or the fault that ended it", "支持情况", "Support"),
     # --- network and flow
     F("network.type", K, "ipv4, ipv6 or another", "网络类型", "Network type", column=True), F("network.transport", K, "tcp, udp, ipv6-icmp ...", "传输协议", "Transport"),
     F("network.iana_number", K, "IP protocol number", "协议号", "Protocol number"), F("network.protocol", K, "Application protocol", "应用协议", "Protocol"),

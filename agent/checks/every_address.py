@@ -45,7 +45,7 @@ def judge(measured: Measured) -> Finding:
         en="Repair the addresses that do not connect, or take them out of DNS.",
     )
     if not dead:
-        summary = Text(zh=f"{total} 个 IPv6 地址全部可达。", en=f"All {total} IPv6 addresses are reachable.")
+        summary = Text(zh=f"{total} 个 IPv6 地址全部可达。", en=f"Every IPv6 address is reachable ({total}).")
         return Finding(Status.PASS, summary, NOTHING_TO_DO, evidence)
     listed = ", ".join(dead)
     summary = Text(

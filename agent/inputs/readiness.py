@@ -2,7 +2,7 @@
 
 One round every ``interval``; each domain or device is one after the other on its own probe, a few at a time. A check
 that takes too long or breaks is ``not_tested`` with that reason, and the others go on. With ``domain`` set, that
-domain is checked as a system of its own besides the work; ``target`` likewise is a device, by the snmp options.
+domain is checked as a system of its own besides the work.
 """
 
 from __future__ import annotations
