@@ -16,8 +16,8 @@ run: host, ndp, packets, snmp, readiness. Check it with: tengwang-agent check"""
 def text(settings: Settings | None = None) -> str:
     """The whole file. With ``settings``, what differs from the defaults is written out; secrets are not."""
     bare = settings.config if settings is not None else Config()
-    head = sample(Config, msgspec.structs.replace(bare, inputs=()) if settings is not None else None, heading=HEADING)
-    parts = [_without_inputs(head)]
+    head = sample(Config, msgspec.structs.replace(bare, inputs=()) if settings is not None else None)
+    parts = ["\n".join(f"# {line}" for line in HEADING.splitlines()), _without_inputs(head)]
     if settings is not None:
         for given in settings.inputs:
             parts.append(_table(given.type, type(given.options), given.options))

@@ -83,6 +83,7 @@ def test_what_is_dumped_is_a_configuration_that_says_the_same(tmp_path: Path) ->
 def test_the_sample_is_all_comments_and_names_every_option(tmp_path: Path) -> None:
     text = reference.text()
     assert "inputs" not in tomllib.loads(text)
+    assert text.startswith("# Configuration of the Tengwang agent")
     assert config.load(written(tmp_path, text)).config == config.Config()
     for option in ("max_mb", "flush_seconds", "linger_seconds", "metrics_listen", 'type = "snmp"'):
         assert option in text
