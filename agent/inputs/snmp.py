@@ -159,15 +159,18 @@ class Snmp:
                 report.warn("snmp_max_rows", f"{target.device}: a table has more than {self._limits.max_rows} rows")
 
     def _back_off(self, device: Device) -> None:
-        """A device that does not answer is asked ever less often, but often enough to notice its return."""
         device.security = None  # it may have been replaced: learn its engine anew
-        device.failures = min(device.failures + 1, 10)
-        interval = device.target.interval
-        wait = min(interval * 2 ** (device.failures - 1), max(MAX_BACKOFF_S, interval))
+        device.failures += 1
+        wait = pause_after(device.target.interval, device.failures)
         device.due = self._context.clock.monotonic() + wait * self._rng.uniform(0.9, 1.1)
 
     def _stray(self, reason: str) -> None:
         self._context.report.count("tengwang_snmp_answers_refused_total", reason=reason)
+
+
+def pause_after(interval: float, failures: int) -> float:
+    """Seconds to the next poll after so many failures in a row: ever longer, yet soon enough to notice its return."""
+    return min(interval * 2.0 ** min(failures - 1, 20), max(MAX_BACKOFF_S, interval))
 
 
 def own_target(config: Config) -> SnmpTarget:

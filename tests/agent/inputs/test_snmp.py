@@ -271,3 +271,12 @@ async def test_a_secret_from_a_file(device: Snmpd, tmp_path: Path) -> None:
     world, _ = context(tmp_path)
     with pytest.raises(ConfigError, match="can not be read"):
         snmp.build(own(device, community="file:/nowhere"), world)
+
+
+@pytest.mark.parametrize(
+    ("interval", "pauses"),
+    [(60, [60, 120, 240, 300, 300]), (10, [10, 20, 40, 80, 160]), (3600, [3600, 3600, 3600, 3600, 3600])],
+)
+def test_a_dead_device_is_asked_ever_less_often(interval: float, pauses: list[float]) -> None:
+    assert [snmp.pause_after(interval, failures) for failures in range(1, 6)] == pauses
+    assert snmp.pause_after(interval, 10_000) == max(300, interval)
