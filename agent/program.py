@@ -184,7 +184,7 @@ class Program:
                 "tengwang.ledger.acked": account.acked,
                 "tengwang.ledger.spooled": account.spooled,
                 "tengwang.ledger.dropped": sum(account.dropped.values()),
-                "tengwang.ledger.detail": ledger.encode(account.epochs[-MAX_EPOCHS_TOLD:]),
+                "tengwang.ledger.detail": ledger.encode(account.epochs[-ledger.MAX_TOLD :]),
                 "tengwang.input.lost": self._lost,
                 "process.uptime": int(self._uptime),
                 "process.memory.rss": status.resident(),
@@ -217,10 +217,6 @@ class Program:
             certificate_until_ms=self._renewal.enrolled.not_after_ms,
             notices=tuple(self._report.notices())[:20],
         )
-
-
-MAX_EPOCHS_TOLD = 500
-"""A status event stays under the bound of one record; the oldest epochs are told of again when the newer are done."""
 
 
 def run(home: Home, settings: config.Settings, clock: Clock, report: Report) -> int:

@@ -21,7 +21,7 @@ import msgspec
 from collector.store import Conflict, Store
 from telemetry.errors import Transient
 from telemetry.intervals import Intervals, Range
-from telemetry.ledger import DropReason, EpochLedger
+from telemetry.ledger import MAX_TOLD, DropReason, EpochLedger
 
 PREFIX = "ledger/"
 MAX_RANGES = 4096
@@ -175,11 +175,25 @@ class Ledgers:
 
     def note_status(self, agent: str, said: tuple[int, int], rows: Iterable[EpochLedger]) -> None:
         """What the agent says of its epochs, in the status event that is numbered ``said`` (epoch, sequence)."""
+        told = [row for row in rows if row.epoch > 0]
         with self._lock:
-            for row in rows:
-                if row.epoch > 0:
-                    self._epoch(agent, row.epoch).status(said, row)
-                    self._touched(agent, row.epoch)
+            for row in told:
+                self._epoch(agent, row.epoch).status(said, row)
+                self._touched(agent, row.epoch)
+            if len(told) < MAX_TOLD:
+                self._nothing_waits(agent, said, {row.epoch for row in told})
+
+    def _nothing_waits(self, agent: str, said: tuple[int, int], told: set[int]) -> None:
+        """In earlier epochs that the agent does not tell of nothing waits any more: what is not here by now is lost.
+
+        So a spool that was deleted with something in it shows as missing and not as waiting for ever.
+        """
+        for number in {*self._own.get(agent, ()), *self._others.get(agent, ())}:
+            if number < said[0] and number not in told:
+                known = self._epoch_account(agent, number)
+                if known.spooled:
+                    self._epoch(agent, number).status(said, EpochLedger(number, known.collected, known.stored, 0))
+                    self._touched(agent, number)
 
     def set_aside(self, agent: str, epoch: int, sequence: int) -> bool:
         """Is this number known to be set aside? Then a repeat of it need not be written again."""

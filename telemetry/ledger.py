@@ -21,6 +21,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+MAX_TOLD = 500
+"""A status event tells of so many epochs at most, the newest. Where it tells of fewer, nothing waits in any other."""
+
 
 class DropReason(enum.StrEnum):
     """Why a sequenced event will never be stored."""

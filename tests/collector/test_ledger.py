@@ -85,6 +85,18 @@ def test_an_older_word_of_the_agent_changes_nothing(store: Store) -> None:
     assert found.account("a").collected == 9
 
 
+def test_a_spool_that_was_deleted_shows_as_a_loss_and_not_as_waiting_for_ever(store: Store) -> None:
+    found = Ledgers(store, "c1")
+    found.note_stored("a", 7, [(1, 5)])
+    found.note_status("a", (8, 1), [EpochLedger(7, 9, 5, 4)])
+    assert found.account("a").spooled == 4
+    found.note_status("a", (20, 1), [EpochLedger(19, 0, 0, 0)])
+    account = found.account("a")
+    assert (account.spooled, account.missing) == (0, 4)
+    found.note_stored("a", 7, [(6, 9)])  # it was on its way, and came after all
+    assert found.account("a").adds_up
+
+
 def test_what_arrived_and_was_also_reported_as_dropped_counts_once(store: Store) -> None:
     found = Ledgers(store, "c1")
     found.note_stored("a", 7, [(1, 5)])
