@@ -25,6 +25,7 @@ from collector.store import Store, StoreContext
 from telemetry import component
 from telemetry.clock import Clock
 from telemetry.config import Document
+from telemetry.metrics import OF_COLLECTOR, begin
 from telemetry.report import Report
 
 
@@ -57,6 +58,7 @@ def make_services(
     collectors: Callable[[], tuple[str, ...]] = tuple,
 ) -> Services:
     """All parts that share state. Opens the store."""
+    begin(report, OF_COLLECTOR)
     store = open_store(config, home, clock, report)
     trail = Trail(store, clock, report)
     identity = home.collector_id()

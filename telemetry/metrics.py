@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from telemetry.report import Series
+from telemetry.report import Report, Series
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -26,8 +26,8 @@ class Metric(msgspec.Struct, frozen=True):
 C, G, M = "counter", "gauge", Metric
 
 # fmt: off
-METRICS: tuple[Metric, ...] = (
-    # --- collector: the way in
+OF_COLLECTOR: tuple[Metric, ...] = (
+    # --- the way in
     M("tengwang_events_received_total", C, "Events acknowledged as stored"),
     M("tengwang_events_set_aside_total", C, "Records set aside", ("reason",)),
     M("tengwang_events_time_flagged_total", C, "Events whose own time is not believable", ("flag",)),
@@ -48,31 +48,34 @@ METRICS: tuple[Metric, ...] = (
     M("tengwang_queue_bytes", G, "Compressed batches waiting for the store"),
     M("tengwang_connections", G, "Open connections of agents"),
     M("tengwang_job_errors_total", C, "Failed runs of periodic work", ("job",)),
-    # --- collector: store
+    # --- store
     M("tengwang_store_writable", G, "1 while the store takes events"),
     M("tengwang_store_outages_total", C, "Times that the store stopped to take events"),
     M("tengwang_store_records", G, "Records in the store"),
     M("tengwang_store_bytes", G, "Size of the store in bytes"),
     M("tengwang_store_partitions_dropped_total", C, "Partitions older than the retention, dropped"),
     M("tengwang_store_damaged_total", C, "Damaged partitions found"),
-    # --- collector: judgement
+    # --- judgement
     M("tengwang_alerts_total", C, "Alerts raised", ("level",)),
     M("tengwang_rules", G, "Rules by state: active, idle, refused", ("state",)),
     M("tengwang_rules_load_seconds", G, "Time of the last load of the rules"),
     M("tengwang_inventory_problems", G, "Problems of the newest inventory files"),
     M("tengwang_inventory_entries", G, "Entries of the inventory in use", ("section",)),
-    # --- collector: agents and their ledgers
+    # --- agents and their ledgers
     M("tengwang_agents", G, "Enrolled agents by state: active, silent, revoked", ("state",)),
     M("tengwang_ledger_collected", G, "Events that agents collected"),
     M("tengwang_ledger_stored", G, "Of those, stored"),
     M("tengwang_ledger_spooled", G, "Of those, waiting on agents' disks"),
     M("tengwang_ledger_dropped", G, "Of those, dropped", ("reason",)),
     M("tengwang_ledger_missing", G, "Of those, accounted for by nobody"),
-    # --- collector: console and API
+    # --- console and API
     M("tengwang_logins_total", C, "Logins", ("outcome",)),
     M("tengwang_console_refused_total", C, "Refused requests to console and API", ("reason",)),
     M("tengwang_console_errors_total", C, "Errors of console and API that should not be"),
-    # --- agent: inputs
+)
+
+OF_AGENT: tuple[Metric, ...] = (
+    # --- inputs
     M("tengwang_input_refused_total", C, "What an input read and could not make an event of", ("input", "reason")),
     M("tengwang_input_cut_total", C, "What an input left out beyond its bounds", ("input",)),
     M("tengwang_input_lost_total", C, "Lost before it could become an event", ("input",)),
@@ -85,7 +88,7 @@ METRICS: tuple[Metric, ...] = (
     M("tengwang_checks_total", C, "Readiness checks made", ("check", "status")),
     M("tengwang_readiness_round_seconds", G, "Time of the last round of checks"),
     M("tengwang_readiness_subjects_left_out_total", C, "Subjects beyond the bound of a round"),
-    # --- agent: spool and uplink
+    # --- spool and uplink
     M("tengwang_agent_dropped_total", C, "Events dropped by the spool", ("reason",)),
     M("tengwang_agent_spool_refusals_total", C, "Times that the disk took nothing"),
     M("tengwang_agent_lost_total", C, "Events lost before they had a sequence", ("priority", "reason")),
@@ -107,12 +110,20 @@ METRICS: tuple[Metric, ...] = (
 )
 # fmt: on
 
+METRICS = (*OF_COLLECTOR, *OF_AGENT)
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 
 
+def begin(report: Report, metrics: Iterable[Metric]) -> None:
+    """Counters without labels are there from the start as 0, so that a first increase is seen as one."""
+    for metric in metrics:
+        if metric.kind == C and not metric.labels:
+            report.count(metric.name, 0)
+
+
 def expose(series: Iterable[Series]) -> bytes:
-    """The text that Prometheus reads (``CONTENT_TYPE``)."""
-    from prometheus_client import CollectorRegistry, generate_latest
+    """The text that Prometheus reads (``CONTENT_TYPE``), with the usual ``process_`` metrics of this program."""
+    from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
     from prometheus_client.core import Metric as Family
 
@@ -131,4 +142,5 @@ def expose(series: Iterable[Series]) -> bytes:
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Snapshot())
+    ProcessCollector(registry=registry)
     return generate_latest(registry)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from telemetry.metrics import BY_NAME, METRICS, expose
+from telemetry.metrics import BY_NAME, METRICS, begin, expose
 from telemetry.report import Report
 
 ROOT = Path(__file__).parents[2]
@@ -62,3 +62,12 @@ def test_it_is_what_prometheus_reads() -> None:
     assert samples[("tengwang_refused_total", 'a "quoted"\nreason\\')] == 1
     assert families["tengwang_alerts"].documentation == "Alerts raised"
     assert "# TYPE tengwang_alerts_total counter" in text
+
+
+def test_a_counter_is_there_before_it_counts() -> None:
+    report = Report()
+    begin(report, METRICS)
+    text = expose(report.series()).decode()
+    assert "\ntengwang_audit_lost_total 0.0\n" in text
+    assert "tengwang_alerts_total{" not in text  # its labels come with the first one
+    assert "process_resident_memory_bytes" in text
