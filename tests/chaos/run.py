@@ -24,8 +24,8 @@ from tests.lab.lab import Lab
 from tests.lab.programs import Agent, Collector, agents, inputs
 from tests.parts import elasticsearch
 
-AGENT_SETTINGS = "[uplink]\nmax_backoff_seconds = 3\n\n" + inputs(host="interval = 1", readiness="interval = 20")
-"""Steady, real events: every interface of every host, every second."""
+SHORT_MEMORY = "bureau"
+"""The unit whose agent keeps events for seconds only, so that there are drops to be reported."""
 DRAIN_SECONDS = 120.0
 CAUGHT_UP = 50
 """Events that wait in an agent that keeps up."""
@@ -89,6 +89,13 @@ class Run:
         return [accepted_by(agent.home) for agent in site.agents.values()]
 
 
+def settings(unit: str) -> str:
+    """Steady, real events: every interface of every host, every second."""
+    spool = "[spool]\nmax_age_days = 0.00005\n\n" if unit == SHORT_MEMORY else ""
+    uplink = "[uplink]\nmax_backoff_seconds = 3\n\n"
+    return spool + uplink + inputs(host="interval = 1", readiness="interval = 20")
+
+
 def waiting(agent: Agent) -> float:
     """How many events it has yet to send; infinite while it starts."""
     try:
@@ -111,7 +118,7 @@ def site(kind: str, nodes: int, say: Callable[[str], None]) -> Iterator[Site]:
             small_disk(lab[host].directory / "agent", SPOOL_DISK)
         collector = Collector(lab, stores.choose(lab, cluster))
         collector.start()
-        units = agents(lab, AGENT_SETTINGS)
+        units = agents(lab, settings)
         for agent in units.values():
             agent.enrol(collector)
             agent.start()

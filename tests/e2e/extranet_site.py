@@ -71,7 +71,7 @@ def up(cluster: Cluster | None = None, v4: bool = True) -> Iterator[Site]:
         lab = stack.enter_context(Lab.up(v4=v4))
         collector = Collector(lab, stores.choose(lab, cluster))
         collector.start()
-        units = agents(lab, FAST)
+        units = agents(lab, lambda unit: FAST)
         for agent in units.values():
             agent.enrol(collector)
             agent.start()

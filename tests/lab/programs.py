@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,6 @@ def last_word(text: str) -> str:
     return text.split()[-1]
 
 
-def agents(lab: Lab, settings: str = "") -> dict[str, Agent]:
-    """One agent on each host that has one, by unit; not enrolled yet."""
-    return {unit: Agent(lab[host], unit, settings) for host, unit in extranet.AGENT_HOSTS.items()}
+def agents(lab: Lab, settings: Callable[[str], str] = lambda unit: "") -> dict[str, Agent]:
+    """One agent on each host that has one, by unit; not enrolled yet. ``settings`` gives each its agent.toml."""
+    return {unit: Agent(lab[host], unit, settings(unit)) for host, unit in extranet.AGENT_HOSTS.items()}
