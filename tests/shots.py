@@ -43,7 +43,9 @@ PATHS = {
     "missing": "/nothing-here",
 }
 DARK = {"overview", "agents", "readiness", "events"}
-BEST = {"overview-wide-zh": "overview.png", "readiness-wide-en": "readiness.png", "agents-phone-zh": "agents-phone.png"}
+README_SIZE = (1440, 900)
+BEST = {"overview": ("zh", "en"), "agents": ("zh", "en"), "asset": ("zh", "en")}
+"""Pages in the README, wide; the overview also on a phone."""
 
 
 async def picture(page: Page, url: str, name: str, full: bool = True) -> None:
@@ -71,12 +73,27 @@ async def person(
     return page
 
 
+async def for_readme(browser: Browser, site: RunningSite) -> None:
+    """Small pictures of the first screen."""
+    README.mkdir(parents=True, exist_ok=True)
+    for name, languages in BEST.items():
+        for language in languages:
+            for label, size, theme in (("", README_SIZE, "light"), ("-phone", PHONE, "dark")):
+                if label and name != "overview":
+                    continue
+                page = await person(browser, site, size, language, theme)
+                await picture(page, site.url + PATHS[name], f"readme-{name}{label}-{language}", full=False)
+                shutil.copy(OUT / f"readme-{name}{label}-{language}.png", README / f"{name}{label}.{language}.png")
+                await page.context.close()
+
+
 async def main(only: str, readme: bool) -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as home:
         async with RunningSite(Path(home), INVENTORY) as site, async_playwright() as play:
             agents = await fill(site)
+            site.app[SITE].users.create("admin", Role.ADMIN, "a long sentence is good")
             site.app[SITE].users.create("chen.jing", Role.OPERATOR)
             browser = await launch(play)
             for language in ("zh", "en"):
@@ -88,7 +105,7 @@ async def main(only: str, readme: bool) -> None:
                         if label == "dark" and (language == "en" or name not in DARK):
                             continue
                         url = site.url + path.format(agent=agents["hgt-probe"])
-                        await picture(page, url, f"{name}-{label}-{language}")
+                        await picture(page, url, f"{name}-{label}-{language}", full=label != "phone")
                     await page.context.close()
             for label, size, theme in (("wall", WALL, "dark"),):
                 page = await person(browser, site, size, "zh", theme)
@@ -102,11 +119,9 @@ async def main(only: str, readme: bool) -> None:
             await page.click("a[data-drawer]")
             await page.wait_for_timeout(300)
             await page.screenshot(path=OUT / "drawer-wide-zh.png")
+            if readme:
+                await for_readme(browser, site)
             await browser.close()
-    if readme:
-        README.mkdir(parents=True, exist_ok=True)
-        for name, target in BEST.items():
-            shutil.copy(OUT / f"{name}.png", README / target)
     print(f"{len(list(OUT.glob('*.png')))} pictures in {OUT}")
 
 

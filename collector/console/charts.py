@@ -97,10 +97,10 @@ def ring(part: float, whole: float, name: str = "good") -> Markup:
 
 
 def nice(top: int) -> int:
-    """The next of 1, 2, 5, 10, 20 ... at or above."""
+    """The next round number at or above, so that a bar fills most of its chart."""
     scale = 1
     while True:
-        for step in (1, 2, 5):
+        for step in (1, 2, 3, 4, 5, 6, 8):
             if step * scale >= top:
                 return step * scale
         scale *= 10

@@ -17,12 +17,12 @@ LONGEST_S = 3600.0
 async def live(request: web.Request, site: Site, _who: Who) -> web.StreamResponse:
     """Write ``data: <topic>`` lines as things change, and a comment when nothing does."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
-    await response.prepare(request)
     clock = site.services.clock
     until = clock.monotonic() + LONGEST_S
     topics = site.services.live.subscribe().__aiter__()
     waiting: asyncio.Future[str] | None = None
     try:
+        await response.prepare(request)
         await response.write(b"retry: 3000\n\n")
         while clock.monotonic() < until:
             waiting = waiting or asyncio.ensure_future(topics.__anext__())

@@ -66,7 +66,7 @@ ZH: Mapping[str, str] = {
     "pass": "通过",
     "warn": "警告",
     "fail": "不通过",
-    "not_tested": "未检测",
+    "not tested": "未检测",
     "does not apply": "不适用",
     "failure": "失败",
     "active": "启用",

@@ -144,7 +144,8 @@ def summary(doc: Event, language: str) -> str:
     parts = [text(doc, name) for name in ("observer.name", "host.name", *names, "tengwang.input.type")]
     parts.append(text(doc, "tengwang.input.state") or text(doc, "tengwang.interface.oper_status"))
     if doc.get("event.action") == "status":
-        parts.append(f"{number(doc, 'process.memory.rss') / 1e6:.0f} MB")
+        collected, acked = number(doc, "tengwang.ledger.collected"), number(doc, "tengwang.ledger.acked")
+        parts += [f"{acked:,} / {collected:,}", f"{number(doc, 'process.memory.rss') / 1e6:.0f} MB"]
     return " · ".join(part for part in parts if part) or text(doc, "event.action")
 
 

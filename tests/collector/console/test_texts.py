@@ -25,7 +25,7 @@ NAMED_BY_DATA = {
     *(role.value for role in Role),
     *(presence.value for presence in Presence),
     *(sight.value for sight in Sight),
-    *(status.value for status in Status),
+    *(status.value.replace("_", " ") for status in Status),
     *(level.value for level in Level),
     *THEMES,
     *("on", "off", "blind", "failing", "ok", "stale", "never", "degraded", "down"),
