@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import types
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from collector.access.sessions import Lifetimes
 from collector.config import CollectorConfig
 from collector.home import Home
 from collector.login import login_link
 from collector.pipeline import Answer, Delivery, Pipeline
+from collector.server_tls import OwnCertificate, console_context
 from collector.services import Services
 from collector.web import application
 from collector.wiring import make_pipeline, make_services
@@ -42,9 +43,7 @@ class ShiftClock(SystemClock):
 class RunningSite:
     """``async with RunningSite(tmp_path) as site``: ``site.url`` answers."""
 
-    def __init__(
-        self, root: Path, inventory: str = "", lifetimes: Lifetimes | None = None, store: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, root: Path, inventory: str = "", store: dict[str, Any] | None = None, tls: bool = False) -> None:
         self.clock = ShiftClock()
         config = CollectorConfig(store=store) if store else CollectorConfig()
         home = Home(root)
@@ -55,15 +54,21 @@ class RunningSite:
             (folder / "all.yml").write_text(inventory, encoding="utf-8")
         self.services: Services = make_services(home, config, self.clock, Report(self.clock))
         self.pipeline: Pipeline = make_pipeline(self.services)
-        self.app = application(self.services, lifetimes)
+        self.app = application(self.services)
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.2)
         self._sequence: dict[tuple[str, int], int] = {}
         self.url = ""
+        self._context: ssl.SSLContext | None = None
+        if tls:
+            self._context = console_context()
+            assert self.services.authority is not None
+            own = OwnCertificate(self.services.authority, root / "console", ["127.0.0.1"], self.clock)
+            own.load_into(self._context)
 
     async def __aenter__(self) -> RunningSite:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._context).start()
+        self.url = f"{'https' if self._context else 'http'}://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(
@@ -110,7 +115,9 @@ class Browserless:
 
     def __init__(self, site: RunningSite) -> None:
         self.site = site
-        self.http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+        trusted = ssl.create_default_context(cadata=site.services.registry.ca_pem)
+        connector = aiohttp.TCPConnector(ssl=trusted)
+        self.http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), connector=connector)
 
     async def __aenter__(self) -> Browserless:
         return self

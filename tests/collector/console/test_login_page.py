@@ -202,6 +202,18 @@ async def test_after_login_only_our_own_pages(tmp_path: Path, target: str) -> No
             assert (answer.status, answer.headers["Location"]) == (303, "/")
 
 
+async def test_over_tls_the_cookie_is_bound_to_it(tmp_path: Path) -> None:
+    async with RunningSite(tmp_path, tls=True) as site, Browserless(site) as me:
+        site.app[SITE].users.create("li", Role.VIEWER, GOOD)
+        assert (await login(me, "li", GOOD, Origin=site.url))[0] == 200
+        cookie = next(c for c in me.http.cookie_jar if c.key == "__Host-tengwang")
+        assert cookie["secure"]
+        assert cookie["path"] == "/"
+        async with me.http.get(site.url + "/agents") as answer:
+            assert answer.status == 200
+            assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
 async def test_a_huge_body_is_refused(tmp_path: Path) -> None:
     async with RunningSite(tmp_path) as site, Browserless(site) as me:
         status, _ = await me.post("/login", {"csrf": "x" * 200_000})
