@@ -8,6 +8,7 @@ import contextlib
 from aiohttp import web
 
 from collector.site import Site, Who
+from telemetry.errors import Transient
 
 KEEPALIVE_S = 15.0
 LONGEST_S = 3600.0
@@ -32,10 +33,10 @@ async def live(request: web.Request, site: Site, _who: Who) -> web.StreamRespons
                 waiting = None
             else:
                 await response.write(b": still here\n\n")
-    except (ConnectionError, StopAsyncIteration):
+    except (ConnectionError, StopAsyncIteration, Transient):  # gone, or too many pages listen: it connects again later
         return response
     finally:
-        if waiting is not None:
+        if waiting is not None and not waiting.done():
             waiting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await waiting

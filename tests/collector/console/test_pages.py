@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from pathlib import Path
 
 import pytest
 
+from collector.live import MAX_SUBSCRIBERS
 from telemetry.event import Event, event
 from telemetry.verdict import Severity, Status, Text, Verdict
 from tests.demo import INVENTORY, fill
@@ -145,3 +147,20 @@ async def test_what_the_store_refuses_is_said_on_every_page(tmp_path: Path) -> N
             _, text = await me.get(path)
             assert "acknowledges nothing now" in text
             assert "free some space on /var" in text
+
+
+async def test_too_many_open_pages_are_turned_away_without_a_fault(tmp_path: Path) -> None:
+    async with RunningSite(tmp_path) as site, Browserless(site) as me:
+        await me.enter()
+        open_pages = []
+        for _ in range(MAX_SUBSCRIBERS):
+            listener = site.services.live.subscribe()
+            open_pages.append((listener, asyncio.ensure_future(anext(listener))))
+        await asyncio.sleep(0)
+        async with me.http.get(site.url + "/live") as answer:
+            assert (answer.status, await answer.text()) == (200, "retry: 3000\n\n")
+        site.services.live.publish("events")
+        for listener, waiting in open_pages:
+            assert await waiting == "events"
+            await listener.aclose()  # type: ignore[attr-defined]
+        assert site.services.report.value("tengwang_console_errors_total") == 0
