@@ -23,6 +23,7 @@ MAX_TERMS = 100_000
 """Terms that are remembered for a file; more are looked up."""
 
 Cell = int | float | str | bytes | None
+Totals = dict[tuple[Cell, ...], list[float]]
 Convert = Callable[[set[Cell]], Mapping[Cell, Cell]]
 encode = msgspec.json.Encoder().encode
 
@@ -41,6 +42,11 @@ def insert(file: File, records: Sequence[Record]) -> tuple[int, int]:
             name: _column(docs, name, kind, lambda texts: _interned(connection, file, terms, texts))
             for name, kind in layout.columns.items()
         }
+        summed = {name for rollup in layout.rollups for name in rollup.sums if name not in columns}
+        sums: dict[str, list[Cell]] = {
+            name: [doc.get(name) for doc in docs]  # type: ignore[misc]  # numbers, never lists
+            for name in summed
+        }
         ids = [record.id for record in records]
         before = connection.total_changes
         connection.executemany(
@@ -54,8 +60,7 @@ def insert(file: File, records: Sequence[Record]) -> tuple[int, int]:
             kept = [i for i, one in enumerate(ids) if connection.execute(find, (one,)).fetchone() == (numbers[i],)]
         if kept:
             _documents(connection, layout, [(numbers[i], docs[i]) for i in kept])
-            for rollup in layout.rollups:
-                _roll_up(connection, rollup, kept, hours, columns, docs)
+            _roll_ups(connection, layout.rollups, kept, {"hour": hours, **sums, **columns})
             _count(connection, len(kept), [times[i] for i in kept])
     if len(file.terms) + len(terms) > MAX_TERMS:
         file.terms.clear()
@@ -129,39 +134,54 @@ def _interned(
     return table
 
 
-def _roll_up(
+def _roll_ups(
     connection: sqlite3.Connection,
-    rollup: RollUp,
+    rollups: Sequence[RollUp],
     kept: Sequence[int],
-    hours: Sequence[int],
-    columns: Mapping[str, list[Cell]],
-    docs: Sequence[Event],
+    columns: Mapping[str, Sequence[Cell]],
 ) -> None:
-    needed = columns.get(rollup.needs)
-    if needed is not None:
+    """Add the records at ``kept`` to every roll-up. One over the whole file comes from its hourly twin."""
+    hourly: dict[tuple[str, ...], Totals] = {}
+    for rollup in sorted(rollups, key=lambda r: not r.hourly):
+        twin = None if rollup.hourly else hourly.get(rollup.dimensions)
+        totals = _totals(rollup, kept, columns) if twin is None else _without_hour(twin)
+        if rollup.hourly:
+            hourly[rollup.dimensions] = totals
+        sums = [quoted(name) for name in ("records", *rollup.sums)]
+        connection.executemany(
+            f"INSERT INTO {quoted(rollup.name)} VALUES ({', '.join('?' * (len(rollup.keys) + len(sums)))})"
+            f" ON CONFLICT DO UPDATE SET {', '.join(f'{s} = {s} + excluded.{s}' for s in sums)}",
+            ([*(0 if cell is None else cell for cell in key), *total] for key, total in totals.items()),
+        )
+
+
+def _totals(rollup: RollUp, kept: Sequence[int], columns: Mapping[str, Sequence[Cell]]) -> Totals:
+    """The number of records and the sums of each key."""
+    if rollup.needs:
+        needed = columns[rollup.needs]
         kept = [i for i in kept if needed[i] is not None]
-    dimensions = [hours if name == "hour" else columns[name] for name in rollup.keys]
-    measured = [columns[name] if name in columns else [doc.get(name) for doc in docs] for name in rollup.sums]
-    whole = len(kept) == len(docs)
-    totals: dict[tuple[Cell, ...], list[float]] = {}
-    for key, *values in zip(
-        zip(*(d if whole else [d[i] for i in kept] for d in dimensions), strict=True),
-        *(m if whole else [m[i] for i in kept] for m in measured),
+    totals: Totals = {}
+    for key, values in zip(
+        zip(*([columns[name][i] for i in kept] for name in rollup.keys), strict=True),
+        zip(*([columns[name][i] or 0 for i in kept] for name in rollup.sums), strict=True),
         strict=True,
     ):
         total = totals.get(key)
         if total is None:
-            total = totals[key] = [0] * (1 + len(measured))
-        total[0] += 1
-        for at, value in enumerate(values, 1):
-            if value is not None:
+            totals[key] = [1, *values]
+        else:
+            total[0] += 1
+            for at, value in enumerate(values, 1):
                 total[at] += value
-    sums = ["records", *rollup.sums]
-    connection.executemany(
-        f"INSERT INTO {quoted(rollup.name)} VALUES ({', '.join('?' * (len(rollup.keys) + len(sums)))})"
-        f" ON CONFLICT DO UPDATE SET {', '.join(f'{quoted(s)} = {quoted(s)} + excluded.{quoted(s)}' for s in sums)}",
-        ([*(0 if cell is None else cell for cell in key), *total] for key, total in totals.items()),
-    )
+    return totals
+
+
+def _without_hour(hourly: Totals) -> Totals:
+    totals: Totals = {}
+    for key, values in hourly.items():
+        total = totals.get(key[1:])
+        totals[key[1:]] = values if total is None else [a + b for a, b in zip(total, values, strict=True)]
+    return totals
 
 
 def _count(connection: sqlite3.Connection, records: int, times: list[int]) -> None:
