@@ -31,16 +31,21 @@ def services(arguments: argparse.Namespace) -> Iterator[Services]:
     from collector.starting import read_config
     from collector.wiring import make_services
 
-    logging.getLogger("tengwang").setLevel(logging.ERROR)  # what a collector would log is not the command's answer
-    home = Home(arguments.home.absolute())
-    config = read_config(home, arguments.config)
-    home.make()
-    clock = SystemClock()
-    made = make_services(home, config, clock, Report(clock))
+    log = logging.getLogger("tengwang")
+    before = log.level
+    log.setLevel(logging.ERROR)  # what a collector would log is not the command's answer
     try:
-        yield made
+        home = Home(arguments.home.absolute())
+        config = read_config(home, arguments.config)
+        home.make()
+        clock = SystemClock()
+        made = make_services(home, config, clock, Report(clock))
+        try:
+            yield made
+        finally:
+            made.store.close()
     finally:
-        made.store.close()
+        log.setLevel(before)
 
 
 def who() -> str:
