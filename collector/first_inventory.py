@@ -1,4 +1,4 @@
-"""The inventory of a first run: this host as one unit, and its networks. Written once, for people to edit."""
+"""The inventory of a first run: this host as one unit, and whose its addresses are. Written once, then for people."""
 
 from __future__ import annotations
 
