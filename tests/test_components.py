@@ -41,9 +41,7 @@ def test_every_option_is_described(path: str) -> None:
     undescribed = [
         field.name
         for field in msgspec.structs.fields(config)
-        if not any(
-            m.description for m in getattr(hints[field.name], "__metadata__", ()) if isinstance(m, msgspec.Meta)
-        )
+        if not any(m.description for m in getattr(hints[field.name], "__metadata__", ()) if isinstance(m, msgspec.Meta))
     ]
     assert undescribed == []
 
