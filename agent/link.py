@@ -49,10 +49,10 @@ def parse_url(url: str) -> tuple[str, int]:
         port = parts.port or 443
     except ValueError as error:
         raise ConfigError.one(
-            url, str(error), "like https://collector.example:8443 or https://[2001:db8::1]:8443"
+            url, str(error), "like https://collector.example:8743 or https://[2001:db8::1]:8743"
         ) from error
     if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.username:
-        hint = "like https://collector.example:8443 or https://[2001:db8::1]:8443"
+        hint = "like https://collector.example:8743 or https://[2001:db8::1]:8743"
         raise ConfigError.one(url, "is not a collector's address", hint)
     return parts.hostname, port
 

@@ -20,7 +20,7 @@ HELP = "make this host an agent of a collector, with a token from it"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", help="the collector, for example https://[2001:db8::1]:8443")
+    parser.add_argument("url", help="the collector, for example https://[2001:db8::1]:8743")
     parser.add_argument("--token", required=True, help="the enrolment token; - or @FILE to read it")
     parser.add_argument("--name", default="", help="what this agent is called (default: the host's name)")
     parser.add_argument("--home", type=Path, default=DEFAULT, help="folder of this agent (default: %(default)s)")
