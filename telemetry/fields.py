@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of this list. An older collector sets a newer agent's unknown fields apart instead of refusing the event."""
 
 
@@ -86,6 +86,8 @@ FIELDS: tuple[Field, ...] = (
     F("host.uptime", LONG, "Time since boot", "主机运行时长", "Uptime", "s"), F("host.cpu.usage", DOUBLE, "Share of CPU in use, 0 to 1", "处理器使用率", "CPU usage"),
     F("tengwang.host.load1", DOUBLE, "One-minute load", "负载", "Load"), F("tengwang.host.memory.total", LONG, "Memory", "内存总量", "Memory", "byte"),
     F("tengwang.host.memory.available", LONG, "Memory that is free for use", "可用内存", "Available memory", "byte"),
+    F("tengwang.clock.synchronized", BOOL, "The kernel's clock is disciplined by NTP or PTP", "时钟已同步", "Clock synchronized"),
+    F("tengwang.clock.max_error", LONG, "Greatest error of the clock by the kernel's own account", "时钟最大误差", "Clock error at most", "us"),
     # --- interface (names after IF-MIB, RFC 2863)
     F("tengwang.interface.index", LONG, "ifIndex", "接口索引", "ifIndex"), F("tengwang.interface.name", K, "ifName", "接口", "Interface"),
     F("tengwang.interface.descr", K, "ifDescr", "接口描述", "ifDescr"), F("tengwang.interface.alias", K, "ifAlias", "接口别名", "Alias"),
