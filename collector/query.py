@@ -90,7 +90,7 @@ class Search(msgspec.Struct, frozen=True):
 class Measure(msgspec.Struct, frozen=True):
     """``count`` takes no field; ``percentile`` takes ``rank`` in 0..100.
 
-    Of no value sum and distinct are 0, the others NaN.
+    Of no value sum and distinct are 0, the others NaN. A sum is a double: of whole numbers exact up to 2**53.
 
     SQLite is exact. Elasticsearch is exact but for ``distinct`` above some thousand values (HyperLogLog, about 1 %)
     and ``percentile`` (t-digest: within 1 of the rank asked for).

@@ -140,7 +140,7 @@ def _test(scope: Scope, value: str, condition: Condition, interned: bool, packed
             return Sql(f"{value} IN ({', '.join('?' * len(values))})", parameters)
         case Cidr(prefix=prefix):
             low, high = bounds(prefix)
-            outside = _around_mapped(prefix)
+            outside = around_mapped(prefix)
             text = f"{value} BETWEEN ? AND ?"
             return Sql(f"({text} AND {value} NOT BETWEEN ? AND ?)" if outside else text, (low, high, *outside))
         case Range(low=low_bound, high=high_bound):
@@ -166,7 +166,7 @@ def bounds(prefix: str) -> tuple[bytes, bytes]:
     return packed(str(net.network_address)), packed(str(net.broadcast_address))
 
 
-def _around_mapped(prefix: str) -> tuple[bytes, ...]:
+def around_mapped(prefix: str) -> tuple[bytes, ...]:
     """An IPv6 prefix wide enough to hold the mapped IPv4 addresses must leave them out."""
     net = network(prefix)
     if isinstance(net, ipaddress.IPv6Network) and MAPPED.subnet_of(net):

@@ -163,6 +163,16 @@ def test_values_are_brought_to_the_type_of_the_field(store: Store) -> None:
     assert ids(store, Range("destination.port", 443, 443)) == []
 
 
+def test_whole_numbers_are_compared_exactly_beyond_what_a_double_holds(store: Store) -> None:
+    great = [2**53 + 1, 2**53, 2**63 - 1, -(2**63)]
+    store.write([record(n, network__bytes=value, event__duration=value) for n, value in enumerate(great)])
+    for name in ("network.bytes", "event.duration"):
+        for number, value in enumerate(great):
+            assert ids(store, Equals(name, (value,))) == [str(number)]
+        assert ids(store, Range(name, 2**53 + 1)) == ["0", "2"]
+        assert ids(store, Range(name, None, 2**53 + 1)) == ["1", "3"]
+
+
 def test_prefixes_keep_the_two_families_apart(store: Store) -> None:
     addresses = ["10.1.2.3", "10.2.0.0", "::1", "2001:db8::1", "2001:db9::", "::ffff:0:1"]
     store.write([record(n, source__ip=ip, tengwang__ndp__target=ip) for n, ip in enumerate(addresses)])
