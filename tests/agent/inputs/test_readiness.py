@@ -145,5 +145,7 @@ def test_wrong_options_are_all_named(tmp_path: Path) -> None:
 
 def test_options_reach_their_check() -> None:
     checks = readiness.load_checks(readiness.Config(options={"content_parity": {"difference": 0.5}}))
-    assert [check.about.number for check in checks] == [1, 2, 9, 11, 12, 13, 18, 22, 34]
+    numbers = [check.about.number for check in checks]
+    assert numbers == sorted(set(numbers))
+    assert {1, 2, 9, 11, 12, 13, 18, 22, 34} <= set(numbers)
     assert msgspec.convert({"checks": ["aaaa"]}, readiness.Config).checks == ("aaaa",)
