@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from agent import main as agent_main
 from agent import reference as agent_reference
 from collector import main as collector_main
 from collector import reference as collector_reference
+from collector.stores.elastic.template import templates
 from telemetry.command import main as command_main
 from telemetry.component import names
 from telemetry.fields import FIELDS, SCHEMA
@@ -35,6 +37,7 @@ def pages() -> Mapping[str, str]:
         "reference/fields.md": fields(),
         "reference/metrics.md": metrics(),
         "reference/commands.md": commands(),
+        **{f"elasticsearch/{name}.json": json.dumps(body, indent=1) + "\n" for name, body in templates().items()},
     }
 
 

@@ -34,6 +34,7 @@ from collector.store import (
     time_of,
 )
 from collector.stores.sqlite import grouping, searching
+from collector.stores.sqlite.answers import Answers
 from collector.stores.sqlite.connection import Corrupt
 from collector.stores.sqlite.files import Files
 from collector.stores.sqlite.partition_file import File
@@ -81,6 +82,7 @@ class SqliteStore:
         self._report = context.report
         self._files = Files(self._directory, context.report)
         self._states = States(self._directory / "meta.db")
+        self._answers = Answers()
         self._writing = threading.Lock()
         self._ready = False
 
@@ -137,7 +139,7 @@ class SqliteStore:
         for partition in self._holding(query.kind, query.since_ms, query.until_ms):
             with self._reading(partition) as file:
                 if file is not None:
-                    grouping.merge(query, groups, file.groups(query))
+                    grouping.merge(query, groups, file.groups(query, self._answers))
         return grouping.rows(query, groups)
 
     def latest(self, query: Latest) -> Sequence[Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from collector.partition import Partition
 from collector.query import Aggregate, Latest, Search
 from collector.store import Found
 from collector.stores.sqlite import grouping, layout, paging, searching
+from collector.stores.sqlite.answers import Answers
 from collector.stores.sqlite.connection import connect, durable, errors_told, reader, sync_directory
 from collector.stores.sqlite.layout import Layout
 
@@ -102,12 +104,23 @@ class File:
 
     def newest(self, query: Latest) -> list[tuple[grouping.Key, searching.Hit]]:
         with self.reading() as connection:
-            return searching.newest(connection, self.layout, query) if self.layout.columns else []
+            if not self.layout.columns:
+                return []
+            _, oldest, newest = layout.extent(connection)
+            return searching.newest(connection, self.layout, query, oldest, newest)
 
-    def groups(self, query: Aggregate) -> grouping.Groups:
+    def groups(self, query: Aggregate, answers: Answers) -> grouping.Groups:
         with self.reading() as connection:
             records, oldest, newest = layout.extent(connection) if self.layout.columns else (0, 0, -1)
-            return grouping.collect(connection, self.layout, query, oldest, newest) if records else {}
+            if not records:
+                return {}
+
+            def compute() -> grouping.Groups:
+                return grouping.collect(connection, self.layout, query, oldest, newest)
+
+            version = (self.partition.name, os.stat(self.path).st_ino, records)
+            whole = query.since_ms <= oldest and newest < query.until_ms
+            return answers.get(version, query, compute) if whole else compute()
 
     def get(self, id: str) -> Found | None:
         with self.reading() as connection:

@@ -11,35 +11,75 @@ from collector.query import Latest
 from collector.query_order import unpacked
 from collector.store import Found
 from collector.stores.sqlite.conditions import FALSE, Scope, Sql, all_of
-from collector.stores.sqlite.grouping import Key, key_of, keys
-from collector.stores.sqlite.layout import INTERNED, Layout, quoted
+from collector.stores.sqlite.grouping import Key, fields_of, key_of, keys
+from collector.stores.sqlite.layout import HOUR_MS, HOURLY, INTERNED, Layout, quoted
 from telemetry.event import TIMESTAMP, Event, Value
 from telemetry.fields import BY_NAME, Type
 
+MAX_HOURS = 48
 decode: Callable[[bytes], Value] = msgspec.json.Decoder().decode
 Hit = tuple[int, str, Found]
 """Own time, id, record: what pages are ordered by."""
 
 
-def newest(connection: sqlite3.Connection, layout: Layout, query: Latest) -> list[tuple[Key, Hit]]:
-    """The newest record of each key in this file, newest first, at most ``limit``."""
+def newest(
+    connection: sqlite3.Connection, layout: Layout, query: Latest, oldest: int, newest_ms: int
+) -> list[tuple[Key, Hit]]:
+    """The newest record of each key in this file, newest first, at most ``limit``.
+
+    Where a roll-up knows which keys there are, hours are read from the newest on until all were seen: who asks for the
+    state of all agents finds it in the last hour of a day.
+    """
     scope = Scope(connection, layout.columns, layout.fields)
     found = all_of(scope, query.where)
-    if found.text == FALSE:
+    since, until = max(query.since_ms, oldest), min(query.until_ms, newest_ms + 1)
+    if found.text == FALSE or since >= until:
         return []
+    wanted = _keys_known(connection, layout, query, since, until)
+    if wanted is None:
+        return _newest(connection, layout, query, scope, found, since, until)
+    seen: dict[Key, Hit] = {}
+    for hour in range((until - 1) // HOUR_MS, since // HOUR_MS - 1, -1):
+        start, end = max(since, hour * HOUR_MS), min(until, (hour + 1) * HOUR_MS)
+        for key, hit in _newest(connection, layout, query, scope, found, start, end):
+            seen.setdefault(key, hit)
+        if len(seen) >= min(wanted, query.limit):
+            break
+    return list(seen.items())
+
+
+def _keys_known(connection: sqlite3.Connection, layout: Layout, query: Latest, since: int, until: int) -> int | None:
+    """How many keys these hours have; None where the roll-up can not tell, or going by hours would not pay."""
+    rollup = next((r for r in layout.rollups if r.name == HOURLY.name), None)
+    asked = {*query.per, *(name for c in query.where for name in fields_of(c))}
+    first, last = since // HOUR_MS, (until - 1) // HOUR_MS
+    if rollup is None or not asked <= set(rollup.dimensions) or not 1 <= last - first <= MAX_HOURS:
+        return None
+    scope = Scope(connection, {name: layout.columns[name] for name in rollup.dimensions}, zero=True)
+    found = all_of(scope, query.where)
     grouped = [key_of(scope, name, at) for at, name in enumerate(query.per)]
-    source = "record r" + (
-        " CROSS JOIN doc d ON d.n = r.n" if _documents(found, [k.documents for k in grouped]) else ""
-    )
-    source += "".join(k.join for k in grouped)
+    tests = " AND ".join([found.text, *(t for k in grouped for t in k.tests), "r.hour >= ?", "r.hour <= ?"])
+    row = connection.execute(
+        f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(k.text for k in grouped)} FROM {quoted(rollup.name)} r"
+        f" WHERE {tests})",
+        (*found.parameters, first, last),
+    ).fetchone()
+    return int(row[0])
+
+
+def _newest(
+    connection: sqlite3.Connection, layout: Layout, query: Latest, scope: Scope, found: Sql, since: int, until: int
+) -> list[tuple[Key, Hit]]:
+    grouped = [key_of(scope, name, at) for at, name in enumerate(query.per)]
+    documents = found.documents or any(k.documents for k in grouped)
+    source = "record r" + (" CROSS JOIN doc d ON d.n = r.n" if documents else "") + "".join(k.join for k in grouped)
     tests = " AND ".join([found.text, "r.ts >= ?", "r.ts < ?", *(t for k in grouped for t in k.tests)])
-    names = keys(grouped)
+    inner = ", ".join(f"{k.text} AS k{at}" for at, k in enumerate(grouped))
     rows = connection.execute(
-        f"SELECT {names}, ts, id, n FROM ("
-        f"SELECT {', '.join(f'{k.text} AS k{at}' for at, k in enumerate(grouped))}, r.ts, r.id, r.n,"
-        f" row_number() OVER (PARTITION BY {', '.join(k.text for k in grouped)} ORDER BY r.ts DESC, r.id DESC) AS place"
+        f"SELECT {keys(grouped)}, ts, id, n FROM (SELECT {inner}, r.ts, r.id, r.n, row_number() OVER"
+        f" (PARTITION BY {', '.join(k.text for k in grouped)} ORDER BY r.ts DESC, r.id DESC) AS place"
         f" FROM {source} WHERE {tests}) AS ranked WHERE place = 1 ORDER BY ts DESC, id DESC LIMIT ?",
-        (*found.parameters, query.since_ms, query.until_ms, query.limit),
+        (*found.parameters, since, until, query.limit),
     ).fetchall()
     width = len(grouped)
     hits = fetched(connection, layout, [row[width:] for row in rows])
@@ -78,7 +118,3 @@ def holds(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
     """Those of the ids that this file has."""
     find = "SELECT 1 FROM record WHERE id = ?"
     return {one for one in ids if connection.execute(find, (one,)).fetchone()}
-
-
-def _documents(found: Sql, others: Sequence[bool]) -> bool:
-    return found.documents or any(others)

@@ -329,16 +329,30 @@ def test_measures(store: Store) -> None:
 def test_the_latest_of_each(store: Store) -> None:
     records = [
         record(
-            n, NOW - n * 7_000_000, host__name=f"h{n % 4}", tengwang__interface__index=n % 3, tags=["t", f"t{n % 2}"]
+            n,
+            NOW - n * 7_000_000,
+            host__name=f"h{n % 4}",
+            tengwang__unit__id=f"u{n // 25}",
+            tengwang__interface__index=n % 3,
+            tags=["t", f"t{n % 2}"],
         )
         for n in range(60)
     ] + [record(100, NOW + 5)]
     store.write(records)
     docs = [r.doc for r in records]
-    for per in (("host.name",), ("host.name", "tengwang.interface.index"), ("tags",)):
+    two = ("tengwang.unit.id", "agent.id")
+    for per in (("host.name",), ("host.name", "tengwang.interface.index"), ("tags",), two):
         for limit in (1000, 3):
             query = Latest(*WHOLE, per=per, limit=limit)
             assert visible(store).latest(query) == reference.latest(docs, query)
+
+
+def test_an_answer_over_a_finished_day_changes_when_something_is_written_to_it(store: Store) -> None:
+    query = Aggregate(*WHOLE, by=(ByTerm("host.name"),), measures=(Measure("max", "source.port"),))
+    for number in (5, 7):
+        store.write([record(number, NOW - 3 * DAY_MS, host__name="h", source__port=number)])
+        for _ in range(2):
+            assert visible(store).aggregate(query) == [Row(("h",), (float(number),))]
 
 
 # --- state, retention, health
