@@ -1,4 +1,4 @@
-"""What ``agent.toml`` may say. Every option has a default: without the file the agent runs with all of its inputs.
+"""What ``agent.toml`` may say. Every option has a default: without the file the agent runs with ``DEFAULT_INPUTS``.
 
 Each ``[[inputs]]`` table names its ``type`` (a module of agent/inputs) and sets that module's options.
 """

@@ -238,15 +238,17 @@ class Pipeline:
             delivery.answer.tell(ack)
 
     def _store_all(self, taken: Sequence[Taken], bodies: Sequence[Record]) -> list[wire.Ack]:
-        alerts = [alert for t in taken for alert in self._judge(t.records)]
+        alerts: list[Record] = []
         duplicates: dict[bool, int] = {}
         refused: dict[str, str] = {}
         for repeat in (False, True):
             some = [t for t in taken if t.header.repeat is repeat]
             records = [record for t in some for record in t.records]
             asides = [record for t in some for record in self._new_asides(t)]
+            raised = [alert for t in some for alert in self._judge(t.records)]
+            records += raised
+            alerts += raised
             if not repeat:
-                records += alerts
                 asides += bodies
             if records or asides:
                 written = self._store.write([*records, *asides], repeat)

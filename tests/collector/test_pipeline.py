@@ -26,6 +26,8 @@ class Faulty:
         self.state_fault = ""
         self.refuse: set[str] = set()
         self.delay = 0.0
+        self.asked_everywhere: list[str] = []
+        """Ids of alerts that were written with ``repeat``, so looked for in every partition they could be in."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
@@ -37,6 +39,7 @@ class Faulty:
             import time
 
             time.sleep(self.delay)
+        self.asked_everywhere += [r.id for r in records if repeat and r.kind is Kind.ALERT]
         bad = [r for r in records if r.kind is Kind.EVENT and r.id in self.refuse]
         written: Written = self.store.write([r for r in records if r not in bad], repeat)
         return Written(written.stored, written.duplicates, tuple(Refused(r, "mapping: no such field") for r in bad))
@@ -178,7 +181,7 @@ async def test_a_full_queue_is_answered_with_429_and_a_time(faulty: tuple[Runnin
 
 
 async def test_a_repeated_event_raises_no_second_alert(faulty: tuple[Running, Faulty]) -> None:
-    running, _ = faulty
+    running, store = faulty
     agent = await running.enrol()
     advertisement = event(now(), "tengwang.ndp", "router_advertisement")
     more: Event = {
@@ -194,6 +197,7 @@ async def test_a_repeated_event_raises_no_second_alert(faulty: tuple[Running, Fa
     assert len(first) == 1
     await agent.send([(1, advertisement)], repeat=True)
     assert ids(running, Kind.ALERT) == first
+    assert store.asked_everywhere == first
 
 
 async def test_an_aside_record_is_not_written_twice_when_its_batch_is_repeated(faulty: tuple[Running, Faulty]) -> None:
