@@ -149,6 +149,9 @@ def run(kind: str, count: int, seed: int, print_line: Callable[[str], None], nod
 
 
 def count_up(store: Store, accepted: list[Accepted]) -> list[str]:
+    """Ask the store itself. What Elasticsearch acknowledged in the last second is not yet visible to a search."""
+    if refresh := getattr(store, "refresh", None):
+        refresh()
     ledgers = Ledgers(store, "audit")
     ledgers.load()
     ledgers.refresh()
