@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of this list. An older collector sets a newer agent's unknown fields apart instead of refusing the event."""
 
 
@@ -140,6 +140,9 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.ndp.count", LONG, "Identical messages that this event stands for", "合并数量", "Folded messages"), F("tengwang.ndp.extension_headers", K, "Extension headers before the ICMPv6 header, in order", "扩展头", "Extension headers", many=True),
     F("tengwang.ndp.malformed", BOOL, "Options are not as RFC 4861 wants; hosts drop such a message", "畸形ND", "Malformed ND"),
     F("tengwang.ndp.routes", K, "RA route information (RFC 4191)", "通告路由", "RA routes", many=True), F("tengwang.ndp.redirected", IP, "Redirect: the destination that is redirected", "重定向目的", "Redirected destination"),
+    F("tengwang.ndp.former_mac", K, "MAC that had the address before, is registered for it, or asked for it", "原MAC", "Former MAC"), F("tengwang.ndp.messages", LONG, "Messages of one kind in the period, identical or not", "消息数", "Messages"),
+    F("tengwang.ndp.targets", LONG, "Different target addresses in the period", "目标地址数", "Different targets"), F("tengwang.ndp.macs", LONG, "Different source MACs in the period", "源MAC数", "Different MACs"),
+    F("tengwang.ndp.prefix_count", LONG, "Different RA prefixes in the period", "通告前缀数", "Different prefixes"),
     # --- readiness checks
     F("tengwang.check.id", K, "Name of the check", "检查项", "Check", column=True), F("tengwang.check.number", LONG, "Number of the check", "检查编号", "Check number"),
     F("tengwang.check.severity", K, "readiness or security", "检查性质", "Check kind"), F("tengwang.check.subject", K, "What was checked: domain, device, segment", "检查对象", "Subject"),
@@ -175,12 +178,14 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.terminal.name", K, "Name that the terminal gives itself", "终端名称", "Terminal name"),
     # --- ARP and address conflicts (RFC 826, 5227)
     F("tengwang.arp.operation", K, "request, reply, probe, announcement", "ARP操作", "ARP operation"), F("tengwang.arp.former_mac", K, "MAC that had the address before", "原MAC", "Former MAC"),
+    F("tengwang.arp.count", LONG, "Messages that this event stands for", "消息数", "Messages"), F("tengwang.arp.addresses", LONG, "Different addresses claimed or asked for in the period", "地址数", "Different addresses"),
     # --- DHCP and DHCPv6 (RFC 2131, 8415)
     F("tengwang.dhcp.type", K, "Message type: offer, ack, advertise, reply ...", "DHCP消息", "DHCP message"), F("tengwang.dhcp.server", IP, "Server's address", "DHCP服务器", "DHCP server"),
     F("tengwang.dhcp.server_id", K, "Server identifier: address or DUID", "服务器标识", "Server id"), F("tengwang.dhcp.registered", BOOL, "The inventory knows this server on this segment", "已登记服务器", "Registered server"),
     F("tengwang.dhcp.address", IP, "Addresses offered", "分配地址", "Offered addresses", many=True), F("tengwang.dhcp.dns", IP, "DNS servers offered", "下发DNS", "Offered DNS", many=True),
     F("tengwang.dhcp.gateway", IP, "Routers offered", "下发网关", "Offered routers", many=True), F("tengwang.dhcp.client", K, "Client's MAC or DUID", "DHCP客户端", "DHCP client"),
     F("tengwang.dhcp.count", LONG, "Messages that this event stands for", "合并数量", "Folded messages"),
+    F("tengwang.dhcp.clients", LONG, "Different clients that asked in the period", "客户端数", "Different clients"),
     # --- DNS seen on the wire
     F("dns.question.name", K, "Name asked for, bounded", "查询名", "Question"), F("dns.question.registered_domain", K, "Registered domain of the name", "注册域", "Registered domain"),
     F("dns.question.type", K, "Type asked for", "查询类型", "Question type"), F("dns.response_code", K, "RCODE", "响应码", "Response code"),
@@ -193,6 +198,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.source.activity.targets", LONG, "Different destination addresses in the period", "目的地址数", "Targets"), F("tengwang.source.activity.ports", LONG, "Different destination ports in the period", "目的端口数", "Ports"),
     F("tengwang.source.activity.syn", LONG, "TCP connection attempts in the period", "连接尝试数", "Attempts"), F("tengwang.source.activity.refused", LONG, "Attempts answered by RST in the period", "被拒连接数", "Refused attempts"),
     F("tengwang.source.activity.sources", LONG, "Different source addresses towards one destination", "源地址数", "Sources"),
+    F("tengwang.source.activity.echo", LONG, "Echo requests (ping) in the period", "回显请求数", "Echo requests"),
     # --- posture (collector/posture)
     F("tengwang.posture.scope", K, "unit, zone, level or all", "评价范围", "Scope"), F("tengwang.posture.subject", K, "Which unit, zone or level", "评价对象", "Subject"),
     F("tengwang.posture.score", DOUBLE, "0 to 100", "得分", "Score"), F("tengwang.posture.state", K, "known, partly or blind", "可见性", "Sight"),
