@@ -37,8 +37,8 @@ Bounds
     in by dropping a higher priority; it is then dropped itself. ``max_age``: pages wholly older are dropped (``age``).
     What this run has sent without an ack since may be stored over there, and would be both stored and reported as
     dropped. It is spared until a collector answers: of ``age`` the records themselves, of ``full`` their page. As lanes
-    are sent from the old end, that is one batch a lane at most. A batch that was under way when the program was killed
-    is not known any more; where it is then dropped before it is sent again, ledgers count it as stored.
+    are sent from the old end, that is one batch a lane at most. The ledger keeps it over a restart; after a kill, when
+    its last state may be missing, the oldest page of each lane is spared instead.
     No room on the disk: ``append`` raises Transient and changes nothing, so the caller keeps the records and tries
     again; with ``pressing`` (the caller's memory is full) pages of lower priorities make room, and where there are
     none the records themselves are dropped (``disk_full``).
@@ -128,7 +128,6 @@ class Spool:
         self._started = clock.monotonic()
         self._began = self._ledger.time
         self._reading = (0, 0)
-        self._sent: dict[int, int] = {}
         self._doomed: list[Page] = []
         self._saved_at = self._started
         self._dirty = self._closed = False
@@ -173,6 +172,8 @@ class Spool:
         for lane in self._lanes.values():
             for page in list(lane.pages):
                 self._free_if_gone(lane, page)
+            if lane.pages and not self.clean:
+                self.sent(lane.pages[0].epoch, lane.pages[0].last)
 
     def _now(self) -> int:
         """Spool time."""
@@ -233,7 +234,7 @@ class Spool:
 
     def _unanswered(self, page: Page) -> int:
         """The newest sequence that may be stored, while there is one that is not acked; else 0."""
-        reach = max(self._sent.get(page.epoch, 0), self._reading[1] if self._reading[0] == page.epoch else 0)
+        reach = max(self._ledger.sent.get(page.epoch, 0), self._reading[1] if self._reading[0] == page.epoch else 0)
         return reach if self._ledger.epochs[page.epoch].gone.missing(page.first, min(reach, page.last)) else 0
 
     # -- reading
@@ -274,7 +275,7 @@ class Spool:
         """Everything of this epoch up to ``last`` may be stored by now, whether that was answered or not."""
         with self._lock:
             if epoch in self._ledger.epochs:
-                self._sent[epoch] = max(self._sent.get(epoch, 0), last)
+                self._ledger.sent[epoch] = max(self._ledger.sent.get(epoch, 0), last)
 
     def put_back(self) -> None:
         """What was read last is under way no more."""
@@ -382,7 +383,6 @@ class Spool:
         for epoch, state in list(self._ledger.epochs.items()):
             if epoch // LANES < self._ledger.boot and epoch not in present and not state.spooled:
                 self._ledger.forget(epoch)
-                self._sent.pop(epoch, None)
 
     def _save(self) -> None:
         self._ledger.time = self._now()

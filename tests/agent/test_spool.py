@@ -197,6 +197,25 @@ def test_what_was_sent_and_not_answered_is_spared_by_age_and_by_a_full_spool(
     spool.close()
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_a_former_run_sent_and_was_not_answered_is_spared_too(
+    tmp_path: Path, clock: ManualClock, killed: bool
+) -> None:
+    spool = opened(tmp_path / "s", clock, max_age=100)
+    epoch, _, _ = spool.append(P.FLOW, [b"1", b"2", b"3"])
+    spool.append(P.METRIC, [b"4"])
+    spool.sent(epoch, 2)
+    if not killed:
+        spool.close()
+    spool = opened(tmp_path / "s", clock, max_age=100)
+    clock.advance(200)
+    spool.maintain()
+    # after a kill what was sent since the ledger was saved is not known, so the whole page is spared
+    assert spool.account().waiting["flow"] == (3 if killed else 2)
+    assert spool.account().waiting["metric"] == (1 if killed else 0)
+    spool.close()
+
+
 def test_a_full_disk_refuses_keeps_everything_and_resumes_by_itself(clock: ManualClock) -> None:
     disk = FaultyDisk()
     spool = opened(Path("/nonexistent/s"), clock, disk)
