@@ -87,7 +87,8 @@ class Responsible(Strict, frozen=True):
 
 
 class Device(Strict, frozen=True):
-    """A network device. ``router`` may send router advertisements from its ``addresses`` and ``macs``."""
+    """A network device. ``router`` may send router advertisements from its ``addresses`` and ``macs``, ``dhcp`` may
+    serve DHCP and DHCPv6 from them (a relay agent also is to have it)."""
 
     id: Id
     name: Name
@@ -100,9 +101,10 @@ class Device(Strict, frozen=True):
     port: Port = 161
     interval: Annotated[int, msgspec.Meta(ge=10, le=86400, description="seconds between polls, 10 to 86400")] = 60
     router: bool = False
+    dhcp: bool = False
     advertises: tuple[str, ...] = ()
     segments: tuple[Id, ...] = ()
-    """Units on whose segment this router advertises; its own unit when empty."""
+    """Units on whose segment this router or DHCP server is; its own unit when empty."""
     measured_from: Id | None = None
     """Unit whose agent polls it; by default its own unit, else the nearest unit above that has an agent."""
     level: Mlps | None = None
@@ -119,6 +121,7 @@ class System(Strict, frozen=True):
     domains: tuple[str, ...]
     ports: tuple[Port, ...] = (80, 443)
     addresses: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
     zone: Id | None = None
     private: bool = False
     """Not published outside: unique-local addresses are then acceptable."""
@@ -126,6 +129,19 @@ class System(Strict, frozen=True):
     level: Mlps | None = None
     cii: bool = False
     responsible: Responsible | None = None
+
+
+class Terminal(Strict, frozen=True):
+    """A terminal that may stand on its unit's segment. Once a unit registers one, what is not registered there is told.
+
+    It is known by its ``macs``; where none is given by its ``addresses``. Devices and systems there count as well.
+    """
+
+    id: Id
+    name: Name
+    unit: Id
+    macs: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 class Credential(SnmpCredential, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -146,5 +162,6 @@ class Inventory(Strict, frozen=True):
     prefixes: tuple[Prefix, ...] = ()
     devices: tuple[Device, ...] = ()
     systems: tuple[System, ...] = ()
+    terminals: tuple[Terminal, ...] = ()
     credentials: tuple[Credential, ...] = ()
     resolvers: tuple[str, ...] = ()

@@ -40,6 +40,7 @@ REFERENCES: tuple[tuple[str, str, str], ...] = (
     ("systems", "unit", UNIT),
     ("systems", "zone", ZONE),
     ("systems", "measured_from", UNIT),
+    ("terminals", "unit", UNIT),
 )
 AUTH = ("MD5", "SHA", "SHA224", "SHA256", "SHA384", "SHA512")
 PRIV = ("DES", "3DES", "AES", "AES192", "AES256", "AES192C", "AES256C")
@@ -55,7 +56,7 @@ def check(inventory: Inventory, documents: Documents) -> list[Problem]:
 
 
 def _ids(inventory: Inventory, documents: Documents) -> Found:
-    for sections in (("units",), ("people",), ("zones",), ("credentials",), ("devices", "systems")):
+    for sections in (("units",), ("people",), ("zones",), ("credentials",), ("devices", "systems", "terminals")):
         first: dict[str, str] = {}
         for section in sections:
             for index, item in enumerate(getattr(inventory, section)):
@@ -175,23 +176,27 @@ def _addresses(inventory: Inventory, documents: Documents) -> Found:
     for index, system in enumerate(inventory.systems):
         for at, text in enumerate(system.addresses):
             yield from one("systems", index, ("addresses", at), text, own=False)
+    for index, terminal in enumerate(inventory.terminals):
+        for at, text in enumerate(terminal.addresses):
+            yield from one("terminals", index, ("addresses", at), text, own=False)
+        if not terminal.macs and not terminal.addresses:
+            yield documents.problem("terminals", index, (), "has neither macs nor addresses", "give it at least one")
     for index, text in enumerate(inventory.resolvers):
         yield from one("resolvers", index, (), text, own=False)
 
 
 def _macs(inventory: Inventory, documents: Documents) -> Found:
     first: dict[str, str] = {}
-    for index, device in enumerate(inventory.devices):
-        for at, text in enumerate(device.macs):
-            mac = canonical_mac(text)
-            if not mac:
-                yield documents.problem(
-                    "devices", index, ("macs", at), f"{text!r} is not a MAC address", "e.g. 00:1b:2c:3d:4e:5f"
-                )
-            elif first.setdefault(mac, device.id) != device.id:
-                yield documents.problem(
-                    "devices", index, ("macs", at), f"{mac} belongs to device {first[mac]!r} already"
-                )
+    for section in ("devices", "systems", "terminals"):
+        for index, item in enumerate(getattr(inventory, section)):
+            for at, text in enumerate(item.macs):
+                mac = canonical_mac(text)
+                if not mac:
+                    yield documents.problem(
+                        section, index, ("macs", at), f"{text!r} is not a MAC address", "e.g. 00:1b:2c:3d:4e:5f"
+                    )
+                elif first.setdefault(mac, item.id) != item.id:
+                    yield documents.problem(section, index, ("macs", at), f"{mac} belongs to {first[mac]!r} already")
 
 
 def _domains(inventory: Inventory, documents: Documents) -> Found:

@@ -20,7 +20,7 @@ class Judge:
         self._report = report
 
     def judge(self, records: Sequence[Record]) -> list[Record]:
-        """Adds fields to the events in place, and returns the alerts that they raise; the same event, the same ids."""
+        """Adds fields to the events in place; returns the alerts and hits they raise: the same event, the same ids."""
         alerts: list[Record] = []
         enrichers, detect = self._enrichers, self._detector.detect
         for record in records:

@@ -1,8 +1,8 @@
 """Which partition a record belongs to, and when a partition may be dropped; the same for every store.
 
-Events: one partition a UTC day. Alerts, records set aside and the audit are few, so one a UTC month keeps the number
-of files or indices small. The label says the period: ``2026-11-23`` or ``2026-11``. A record whose own time is not
-believable goes to ``outside-2026-11``, named by the month in which it arrived; it may hold any time.
+Events and hits: one partition a UTC day. Alerts, incidents, records set aside and the audit are few, so one a UTC month
+keeps the number of files or indices small. The label says the period: ``2026-11-23`` or ``2026-11``. A record whose
+own time is not believable goes to ``outside-2026-11``, named by the month in which it arrived; it may hold any time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ DAY_MS = 86_400_000
 AHEAD_MS = DAY_MS
 QUIET_MS = 2 * DAY_MS
 OUTSIDE = "outside-"
+DAILY = frozenset({Kind.EVENT, Kind.HIT})
 
 
 class Partition(msgspec.Struct, frozen=True, order=True):
@@ -52,7 +53,7 @@ def place(kind: Kind, ts: int, ingested_ms: int, now_ms: int, retention_days: in
 
 def regular(kind: Kind, ts: int) -> Partition:
     """Where a record of this time belongs when the time is believable."""
-    if kind is not Kind.EVENT:
+    if kind not in DAILY:
         return month(kind, ts)
     first = ts - ts % DAY_MS
     day = (EPOCH + datetime.timedelta(milliseconds=first)).date().isoformat()
@@ -82,7 +83,7 @@ def parse(name: str) -> Partition | None:
     if found is None or found[1] not in {kind.value for kind in Kind}:
         return None
     kind = Kind(found[1])
-    by_day = kind is Kind.EVENT and not found[2]
+    by_day = kind in DAILY and not found[2]
     if by_day is not bool(found[5]):
         return None
     try:

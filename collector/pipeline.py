@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import msgspec
 
 from collector import aside
+from collector.feed import Feed
 from collector.intake import Intake, Taken
 from collector.judge import Judge
 from collector.ledger import Ledgers
@@ -94,6 +95,7 @@ class Pipeline:
         judge: Judge,
         ledgers: Ledgers,
         live: Live,
+        feed: Feed,
         clock: Clock,
         report: Report,
         queue_bytes: int,
@@ -106,6 +108,7 @@ class Pipeline:
         self._judge = judge.judge
         self._ledgers = ledgers
         self._live = live
+        self._feed = feed
         self._clock = clock
         self._report = report
         self._queue_bytes = queue_bytes
@@ -238,16 +241,16 @@ class Pipeline:
             delivery.answer.tell(ack)
 
     def _store_all(self, taken: Sequence[Taken], bodies: Sequence[Record]) -> list[wire.Ack]:
-        alerts: list[Record] = []
+        judged: list[Record] = []
         duplicates: dict[bool, int] = {}
         refused: dict[str, str] = {}
         for repeat in (False, True):
             some = [t for t in taken if t.header.repeat is repeat]
             records = [record for t in some for record in t.records]
             asides = [record for t in some for record in self._new_asides(t)]
-            raised = [alert for t in some for alert in self._judge(t.records)]
+            raised = [record for t in some for record in self._judge(t.records)]
             records += raised
-            alerts += raised
+            judged += raised
             if not repeat:
                 asides += bodies
             if records or asides:
@@ -256,7 +259,8 @@ class Pipeline:
                 refused.update(self._set_refused_aside(written))
         made = [self._settle(t, refused) for t in taken]
         self._ledgers.save()
-        self._tell(taken, alerts, sum(duplicates.values()))
+        self._feed.offer(judged)
+        self._tell(taken, judged, sum(duplicates.values()))
         return made
 
     def _new_asides(self, taken: Taken) -> list[Record]:
@@ -314,14 +318,14 @@ class Pipeline:
             self._heard(agent, taken.version)
         return wire.Ack(len(taken.records), refused=len(taken.aside_sequences), collector_ms=self._clock.now_ms())
 
-    def _tell(self, taken: Sequence[Taken], alerts: Sequence[Record], duplicates: int) -> None:
+    def _tell(self, taken: Sequence[Taken], judged: Sequence[Record], duplicates: int) -> None:
         report = self._report
         count = sum(len(t.records) for t in taken)
         report.count("tengwang_events_received_total", count)
         report.count("tengwang_batches_stored_total", len(taken))
         if duplicates:
             report.count("tengwang_records_duplicate_total", duplicates)
-        if alerts:
+        if any(record.kind is Kind.ALERT for record in judged):
             self._live.publish("alerts")
         if count:
             self._live.publish("events")

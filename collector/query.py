@@ -27,6 +27,10 @@ class Kind(enum.StrEnum):
 
     EVENT = "events"
     ALERT = "alerts"
+    HIT = "hits"
+    """What a part of a correlation saw: an event matched one rule of several, and is no alert by itself."""
+    INCIDENT = "incidents"
+    """One for each change of an incident, with its state after it."""
     ASIDE = "aside"
     AUDIT = "audit"
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collector.ca import Authority
     from collector.config import CollectorConfig
     from collector.detect import Detector
+    from collector.feed import Feed
     from collector.inventory_source import InventorySource
     from collector.ledger import Ledgers
     from collector.live import Live
@@ -38,6 +39,7 @@ class Services:
     collector_id: str
     started_ms: int
     live: Live
+    feed: Feed
     home: Path
     """``<home>/collector``: everything that this collector keeps on disk."""
     authority: Authority

@@ -11,6 +11,7 @@ from collector.audit import Trail
 from collector.ca import Authority
 from collector.config import CollectorConfig, component_config
 from collector.enricher import Enricher, EnricherContext
+from collector.feed import Feed
 from collector.home import Home
 from collector.intake import Intake
 from collector.inventory_source import InventorySource
@@ -76,6 +77,7 @@ def make_services(
         collector_id=identity,
         started_ms=clock.now_ms(),
         live=Live(clock),
+        feed=Feed(),
         home=home.path,
         authority=authority,
         trail=trail,
@@ -96,6 +98,7 @@ def make_pipeline(services: Services) -> Pipeline:
         judge=make_judge(services, services.registry.unit_of),
         ledgers=services.ledgers,
         live=services.live,
+        feed=services.feed,
         clock=services.clock,
         report=report,
         queue_bytes=config.limits.queue_bytes,

@@ -8,6 +8,7 @@ whole, so the same inventory and agents give the same.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import msgspec
 
@@ -17,7 +18,7 @@ from collector.inventory_values import canonical_domain, canonical_mac
 from telemetry import work
 from telemetry.event import canonical_ip
 from telemetry.fields import SCHEMA
-from telemetry.work import Router, SnmpTarget, Work
+from telemetry.work import DhcpServer, Router, SnmpTarget, Terminal, Work
 
 
 def derive(index: Indexed, agent_id: str, unit: str, units_with_agents: frozenset[str]) -> Work:
@@ -37,6 +38,8 @@ def derive(index: Indexed, agent_id: str, unit: str, units_with_agents: frozense
         ),
         systems=tuple(_system(s) for s in inventory.systems if measuring_unit(index, s, agents) == unit),
         routers=tuple(_router(d) for d in inventory.devices if d.router and unit in (d.segments or (d.unit,))),
+        dhcp=tuple(_dhcp_server(d) for d in inventory.devices if d.dhcp and unit in (d.segments or (d.unit,))),
+        terminals=tuple(_terminals(index, unit)),
         resolvers=tuple(map(canonical_ip, inventory.resolvers)),
         home_prefixes=tuple(sorted({n for below in index.below(unit) for n in index.networks_of(below)})),
         schema=SCHEMA,
@@ -82,9 +85,32 @@ def _system(system: System) -> work.System:
 
 
 def _router(device: Device) -> Router:
-    return Router(
-        device=device.id,
-        addresses=tuple(dict.fromkeys(map(canonical_ip, (device.address, *device.addresses)))),
-        macs=tuple(map(canonical_mac, device.macs)),
-        prefixes=device.advertises,
-    )
+    macs = tuple(map(canonical_mac, device.macs))
+    return Router(device=device.id, addresses=_addresses(device), macs=macs, prefixes=device.advertises)
+
+
+def _dhcp_server(device: Device) -> DhcpServer:
+    return DhcpServer(device.id, _addresses(device), tuple(map(canonical_mac, device.macs)))
+
+
+def _addresses(device: Device) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(canonical_ip, (device.address, *device.addresses))))
+
+
+def _terminals(index: Indexed, unit: str) -> Iterator[Terminal]:
+    """What may stand on the unit's segment; nothing for a unit that registers no terminals: it lets in everything."""
+    inventory = index.inventory
+    own = [terminal for terminal in inventory.terminals if terminal.unit == unit]
+    if not own:
+        return
+    for terminal in own:
+        macs = tuple(map(canonical_mac, terminal.macs))
+        yield Terminal(terminal.id, macs, tuple(map(canonical_ip, terminal.addresses)))
+    for device in inventory.devices:
+        if unit == device.unit or unit in device.segments:
+            yield Terminal(device.id, tuple(map(canonical_mac, device.macs)), _addresses(device))
+    for system in inventory.systems:
+        if unit == system.unit and (system.addresses or system.macs):
+            yield Terminal(
+                system.id, tuple(map(canonical_mac, system.macs)), tuple(map(canonical_ip, system.addresses))
+            )

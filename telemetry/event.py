@@ -35,7 +35,13 @@ PRIORITY_OF_DATASET: Mapping[str, Priority] = {
     "tengwang.host": Priority.METRIC,
     "tengwang.snmp": Priority.METRIC,
     "tengwang.readiness": Priority.STATE,
+    "tengwang.dns": Priority.METRIC,
+    "tengwang.sources": Priority.STATE,
     "tengwang.ndp": Priority.FINDING,
+    "tengwang.arp": Priority.FINDING,
+    "tengwang.dhcp": Priority.FINDING,
+    "tengwang.terminals": Priority.FINDING,
+    "tengwang.response": Priority.FINDING,
     "tengwang.agent": Priority.LEDGER,
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-SCHEMA = 2
+SCHEMA = 4
 """Version of this list. An older collector sets a newer agent's unknown fields apart instead of refusing the event."""
 
 
@@ -140,6 +140,9 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.ndp.count", LONG, "Identical messages that this event stands for", "合并数量", "Folded messages"), F("tengwang.ndp.extension_headers", K, "Extension headers before the ICMPv6 header, in order", "扩展头", "Extension headers", many=True),
     F("tengwang.ndp.malformed", BOOL, "Options are not as RFC 4861 wants; hosts drop such a message", "畸形ND", "Malformed ND"),
     F("tengwang.ndp.routes", K, "RA route information (RFC 4191)", "通告路由", "RA routes", many=True), F("tengwang.ndp.redirected", IP, "Redirect: the destination that is redirected", "重定向目的", "Redirected destination"),
+    F("tengwang.ndp.former_mac", K, "MAC that had the address before, is registered for it, or asked for it", "原MAC", "Former MAC"), F("tengwang.ndp.messages", LONG, "Messages of one kind in the period, identical or not", "消息数", "Messages"),
+    F("tengwang.ndp.targets", LONG, "Different target addresses in the period", "目标地址数", "Different targets"), F("tengwang.ndp.macs", LONG, "Different source MACs in the period", "源MAC数", "Different MACs"),
+    F("tengwang.ndp.prefix_count", LONG, "Different RA prefixes in the period", "通告前缀数", "Different prefixes"),
     # --- readiness checks
     F("tengwang.check.id", K, "Name of the check", "检查项", "Check", column=True), F("tengwang.check.number", LONG, "Number of the check", "检查编号", "Check number"),
     F("tengwang.check.severity", K, "readiness or security", "检查性质", "Check kind"), F("tengwang.check.subject", K, "What was checked: domain, device, segment", "检查对象", "Subject"),
@@ -152,6 +155,56 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.rule.name.zh", K, "Chinese title of the rule", "规则(中)", "Rule (zh)"), F("rule.level", K, "informational, low, medium, high or critical", "规则级别", "Rule level"),
     F("rule.category", K, "GB/T 20986 class", "事件分类", "Class"), F("tengwang.alert.event_ids", K, "Events that raised the alert", "触发事件", "Events", many=True),
     F("tengwang.alert.evidence", JSON, "The event that raised the alert, whole", "告警证据", "Evidence"),
+    # --- hits and correlation (collector/detect)
+    F("tengwang.collector.id", K, "The collector that made the record", "采集中心", "Collector"), F("tengwang.hit.role", K, "base, proof, seen or beat: what the hit is for", "命中作用", "Role of the hit"),
+    F("tengwang.hit.rule", K, "Id of the correlation, or of the rule whose end it proves", "所属规则", "For rule"), F("tengwang.hit.group", K, "Values of group-by, as one text", "分组", "Group"),
+    F("tengwang.hit.value", K, "The value that is counted, added up or looked out for", "取值", "Value"), F("tengwang.alert.key", K, "What the alert is about: alerts with one key are one incident", "归并键", "Incident key"),
+    F("tengwang.alert.count", LONG, "Events behind a correlated alert", "关联事件数", "Correlated events"),
+    # --- incidents (collector/incidents)
+    F("tengwang.incident.id", K, "Incident", "事件编号", "Incident"), F("tengwang.incident.state", K, "found, notified, acknowledged, handling, verifying, closed or false_positive", "处置状态", "State"),
+    F("tengwang.incident.revision", LONG, "Number of the change", "修订号", "Revision"), F("tengwang.incident.action", K, "What was done to it", "处置动作", "Action taken"),
+    F("tengwang.incident.count", LONG, "Alerts in it", "告警数", "Alerts"), F("tengwang.incident.found", DATE, "First alert", "发现时间", "Found", "ms"),
+    F("tengwang.incident.mttd", LONG, "From the first event to the first alert's arrival", "发现用时", "Time to detect", "ms"), F("tengwang.incident.mtta", LONG, "From found to acknowledged", "签收用时", "Time to acknowledge", "ms"),
+    F("tengwang.incident.mttc", LONG, "From found to contained and verified", "遏制用时", "Time to contain", "ms"), F("tengwang.incident.mttr", LONG, "From found to closed", "闭环用时", "Time to close", "ms"),
+    F("tengwang.incident.grade", K, "Grade that a person confirmed: general, relatively_major, major, particularly_major", "事件分级", "Grade"), F("tengwang.incident.document", JSON, "The incident as it is after the change", "事件全文", "Whole incident"),
+    # --- response (collector/response, agent/actions)
+    F("tengwang.order.id", K, "Order that an agent was given", "指令编号", "Order"), F("tengwang.order.action", K, "block_source, block_destination, rate_limit, drop_rogue_ra, recheck", "指令动作", "Ordered action"),
+    F("tengwang.order.state", K, "applied, refused, failed, undone, expired", "指令状态", "Order state"), F("tengwang.order.packets", LONG, "Packets that the action's own rules met", "命中包数", "Packets met"),
+    F("tengwang.order.bytes", LONG, "Bytes that the action's own rules met", "命中字节", "Bytes met", "byte"), F("tengwang.order.target", K, "What it is directed at: a MAC, an address", "处置对象", "Target"),
+    F("tengwang.order.expires", DATE, "When the agent undoes it by itself", "到期时间", "Expires", "ms"),
+    # --- who is on the segment (agent/inputs/terminals)
+    F("tengwang.terminal.mac", K, "MAC of a terminal on the segment", "终端MAC", "Terminal MAC"), F("tengwang.terminal.ip", IP, "Addresses that the terminal uses", "终端地址", "Terminal addresses", many=True),
+    F("tengwang.terminal.registered", BOOL, "The inventory knows this MAC or address on this segment", "已登记终端", "Registered terminal"), F("tengwang.terminal.vendor", K, "Vendor by the MAC's OUI; random for a locally administered one", "终端厂商", "Terminal vendor"),
+    F("tengwang.terminal.name", K, "Name that the terminal gives itself", "终端名称", "Terminal name"),
+    # --- ARP and address conflicts (RFC 826, 5227)
+    F("tengwang.arp.operation", K, "request, reply, probe, announcement", "ARP操作", "ARP operation"), F("tengwang.arp.former_mac", K, "MAC that had the address before", "原MAC", "Former MAC"),
+    F("tengwang.arp.count", LONG, "Messages that this event stands for", "消息数", "Messages"), F("tengwang.arp.addresses", LONG, "Different addresses claimed or asked for in the period", "地址数", "Different addresses"),
+    # --- DHCP and DHCPv6 (RFC 2131, 8415)
+    F("tengwang.dhcp.type", K, "Message type: offer, ack, advertise, reply ...", "DHCP消息", "DHCP message"), F("tengwang.dhcp.server", IP, "Server's address", "DHCP服务器", "DHCP server"),
+    F("tengwang.dhcp.server_id", K, "Server identifier: address or DUID", "服务器标识", "Server id"), F("tengwang.dhcp.registered", BOOL, "The inventory knows this server on this segment", "已登记服务器", "Registered server"),
+    F("tengwang.dhcp.address", IP, "Addresses offered", "分配地址", "Offered addresses", many=True), F("tengwang.dhcp.dns", IP, "DNS servers offered", "下发DNS", "Offered DNS", many=True),
+    F("tengwang.dhcp.gateway", IP, "Routers offered", "下发网关", "Offered routers", many=True), F("tengwang.dhcp.client", K, "Client's MAC or DUID", "DHCP客户端", "DHCP client"),
+    F("tengwang.dhcp.count", LONG, "Messages that this event stands for", "合并数量", "Folded messages"),
+    F("tengwang.dhcp.clients", LONG, "Different clients that asked in the period", "客户端数", "Different clients"),
+    # --- DNS seen on the wire
+    F("dns.question.name", K, "Name asked for, bounded", "查询名", "Question"), F("dns.question.registered_domain", K, "Registered domain of the name", "注册域", "Registered domain"),
+    F("dns.question.type", K, "Type asked for", "查询类型", "Question type"), F("dns.response_code", K, "RCODE", "响应码", "Response code"),
+    F("dns.answers.ttl", LONG, "Smallest TTL", "TTL", "TTL", "s"), F("tengwang.dns.answers", K, "Answers, bounded", "应答", "Answers", many=True),
+    F("tengwang.dns.latency", DOUBLE, "From question to answer", "时延", "Latency", "ms"), F("tengwang.dns.queries", LONG, "Questions in the period", "查询数", "Questions"),
+    F("tengwang.dns.names", LONG, "Different names in the period", "域名数", "Different names"), F("tengwang.dns.nxdomain", LONG, "NXDOMAIN answers in the period", "NXDOMAIN数", "NXDOMAIN"),
+    F("tengwang.dns.servfail", LONG, "SERVFAIL answers in the period", "SERVFAIL数", "SERVFAIL"), F("tengwang.dns.label_length", DOUBLE, "Mean length of the part below the registered domain", "子域平均长度", "Mean label length"),
+    F("tengwang.dns.entropy", DOUBLE, "Shannon entropy of the part below the registered domain", "子域熵", "Label entropy", "bit/char"), F("tengwang.dns.bytes", LONG, "DNS payload bytes in the period", "DNS字节", "DNS bytes", "byte"),
+    # --- what one source does (agent/inputs/sources: scans, floods, log-in attempts)
+    F("tengwang.source.activity.targets", LONG, "Different destination addresses in the period", "目的地址数", "Targets"), F("tengwang.source.activity.ports", LONG, "Different destination ports in the period", "目的端口数", "Ports"),
+    F("tengwang.source.activity.syn", LONG, "TCP connection attempts in the period", "连接尝试数", "Attempts"), F("tengwang.source.activity.refused", LONG, "Attempts answered by RST in the period", "被拒连接数", "Refused attempts"),
+    F("tengwang.source.activity.sources", LONG, "Different source addresses towards one destination", "源地址数", "Sources"),
+    F("tengwang.source.activity.echo", LONG, "Echo requests (ping) in the period", "回显请求数", "Echo requests"),
+    # --- posture (collector/posture)
+    F("tengwang.posture.scope", K, "unit, zone, level or all", "评价范围", "Scope"), F("tengwang.posture.subject", K, "Which unit, zone or level", "评价对象", "Subject"),
+    F("tengwang.posture.score", DOUBLE, "0 to 100", "得分", "Score"), F("tengwang.posture.state", K, "known, partly or blind", "可见性", "Sight"),
+    F("tengwang.posture.colour", K, "blue, yellow, orange, red, or none", "预警颜色", "Warning colour"), F("tengwang.posture.indicator", K, "Indicator", "指标", "Indicator"),
+    F("tengwang.posture.value", DOUBLE, "Value of the indicator", "指标值", "Indicator value"), F("tengwang.posture.deduction", DOUBLE, "Points taken off", "扣分", "Deduction"),
+    F("tengwang.posture.detail", JSON, "Deductions with their evidence", "扣分明细", "Deductions"),
     # --- set aside and audit
     F("tengwang.aside.reason", K, "Why it was set aside", "隔离原因", "Reason"), F("tengwang.aside.detail", TEXT, "What exactly was wrong", "隔离说明", "Detail"),
     F("tengwang.aside.raw", JSON, "What was set aside, cut to a bound", "原始数据", "Raw"), F("user.name", K, "Who acted", "用户", "User"),

@@ -65,6 +65,22 @@ class Router(msgspec.Struct, frozen=True):
     prefixes: tuple[str, ...] = ()
 
 
+class DhcpServer(msgspec.Struct, frozen=True):
+    """A device that may serve DHCP on a segment of this agent; a relay answers in its server's place, so it counts."""
+
+    device: str
+    addresses: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+
+
+class Terminal(msgspec.Struct, frozen=True):
+    """Something that may stand on a segment of this agent: a terminal, or a device or system there."""
+
+    id: str
+    macs: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
 class Work(msgspec.Struct, frozen=True):
     """Everything one agent is asked to do. ``version`` changes when anything in it does."""
 
@@ -73,6 +89,10 @@ class Work(msgspec.Struct, frozen=True):
     snmp: tuple[SnmpTarget, ...] = ()
     systems: tuple[System, ...] = ()
     routers: tuple[Router, ...] = ()
+    dhcp: tuple[DhcpServer, ...] = ()
+    """Empty: none is registered, so no server can be said to be a foreign one."""
+    terminals: tuple[Terminal, ...] = ()
+    """Empty: none is registered, so no terminal can be said to be a foreign one."""
     resolvers: tuple[str, ...] = ()
     home_prefixes: tuple[str, ...] = ()
     schema: int = 0

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from collector.config import CollectorConfig
+from collector.config import CollectorConfig, Rules
 from collector.home import Home
 from collector.login import login_link
 from collector.pipeline import Answer, Delivery, Pipeline
@@ -43,9 +43,18 @@ class ShiftClock(SystemClock):
 class RunningSite:
     """``async with RunningSite(tmp_path) as site``: ``site.url`` answers."""
 
-    def __init__(self, root: Path, inventory: str = "", store: dict[str, Any] | None = None, tls: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        inventory: str = "",
+        store: dict[str, Any] | None = None,
+        tls: bool = False,
+        rules: tuple[Path, ...] = (),
+    ) -> None:
         self.clock = ShiftClock()
-        config = CollectorConfig(store=store) if store else CollectorConfig()
+        config = CollectorConfig(rules=Rules(paths=tuple(map(str, rules))))
+        if store:
+            config = msgspec.structs.replace(config, store=store)
         home = Home(root)
         home.path.mkdir(parents=True, exist_ok=True)
         if inventory:

@@ -31,6 +31,8 @@ PATHS = {
     "search": "/events?q=src:2001:db8:30::/48+port:443&since=-1h",
     "mistake": "/events?q=srcip:1",
     "alerts": "/alerts",
+    "rules": "/rules",
+    "rule": "/rules/6bb63fa7-5651-4c95-8bde-d3170bd03e36",
     "devices": "/devices",
     "device": "/devices/nc-core-1",
     "readiness": "/readiness",

@@ -60,9 +60,11 @@ _menu_of: list[tuple[str, str, str]] = [
     ("/", "Overview", "overview"),
     ("/agents", "Agents", "agents"),
     ("/events", "Events", "events"),
+    ("/incidents", "Incidents", "incidents"),
     ("/alerts", "Alerts", "alerts"),
     ("/devices", "Devices", "devices"),
     ("/readiness", "Readiness", "readiness"),
+    ("/rules", "Rules", "rules"),
     ("/aside", "Set aside", "aside"),
     ("/health", "Health", "health"),
 ]

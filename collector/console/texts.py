@@ -1,10 +1,16 @@
-"""Every text of the console: English, which is also the key, and Chinese. A test holds that none is missing."""
+"""Every text of the console: English, which is also the key, and Chinese. A test holds that none is missing.
+
+A large part of the console has its texts in a file of its own, ``texts_<part>.py``, taken in here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from collector.console import texts_incidents
+
 ZH: Mapping[str, str] = {
+    **texts_incidents.ZH,
     # --- frame
     "Tengwang": "滕网",
     "Security operations monitoring": "安全运营监测平台",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from collector.detect.alert import alert
 from collector.detect.index import Index
-from collector.detect.load import load_file
+from collector.detect.load import load_file, rule_files
 from collector.detect.rule import Rule, RuleInfo
 from telemetry.clock import Clock
 from telemetry.errors import Problem
@@ -99,7 +99,7 @@ def _stamps(paths: Sequence[Path]) -> dict[Path, Stamp]:
     """Every rule file below the paths, in order, with what changes when it is written or put in another's place."""
     found: dict[Path, Stamp] = {}
     for path in paths:
-        for file in sorted(path.rglob("*.yml")) if path.is_dir() else [path]:
+        for file in rule_files(path) if path.is_dir() else [path]:
             try:
                 about = file.stat()
             except OSError:

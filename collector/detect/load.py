@@ -34,6 +34,15 @@ ODD = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, Recu
 """What pySigma raises, besides its own errors, for documents that it did not expect."""
 
 
+NOT_RULES = frozenset({"posture", "playbooks"})
+"""Folders beside the rules that hold other data (collector/posture, collector/response)."""
+
+
+def rule_files(folder: Path) -> list[Path]:
+    """Every rule file below a folder, in order."""
+    return sorted(f for f in folder.rglob("*.yml") if f.relative_to(folder).parts[0] not in NOT_RULES)
+
+
 class Refused(Exception):
     """One rule that is not loaded."""
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from collector.detect.index import Index
-from collector.detect.load import load_file
+from collector.detect.load import load_file, rule_files
 from collector.detect.rule import Rule
 from telemetry.errors import Permanent, Problem
 from telemetry.validate import validate
@@ -36,7 +36,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def run(rules: Path, twins: Path) -> list[Outcome]:
     """Every rule file below ``rules`` against its twin below ``twins``; a rule without one is a problem."""
-    files = sorted(rules.rglob("*.yml")) if rules.is_dir() else [rules]
+    files = rule_files(rules) if rules.is_dir() else [rules]
     root = rules if rules.is_dir() else rules.parent
     return [one(path, (twins / path.relative_to(root)).with_suffix(".jsonl")) for path in files]
 

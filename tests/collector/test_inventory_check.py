@@ -201,3 +201,28 @@ def test_any_value_is_read_or_told_off(text: str) -> None:
     assert (network is None) == bool(message)
     assert canonical_mac(canonical_mac(text)) == canonical_mac(text)
     assert canonical_domain(canonical_domain(text)) == canonical_domain(text)
+
+
+@pytest.mark.parametrize(
+    ("entry", "wanted"),
+    [
+        ("{id: pc, name: 终端, unit: county}", "terminals[1]: has neither macs nor addresses"),
+        (
+            "{id: pc, name: 终端, unit: cunty, macs: ['00:00:5e:00:53:99']}",
+            "terminals[1].unit: there is no units entry",
+        ),
+        (
+            "{id: pc, name: 终端, unit: county, macs: [nonsense]}",
+            "terminals[1].macs[1]: 'nonsense' is not a MAC address",
+        ),
+        (
+            "{id: pc, name: 终端, unit: county, macs: ['00:00:5e:00:53:01']}",
+            "00:00:5e:00:53:01 belongs to 'r1' already",
+        ),
+        ("{id: pc, name: 终端, unit: county, addresses: [nowhere]}", "'nowhere' is not an IP address"),
+        ("{id: r1, name: 终端, unit: county, macs: ['00:00:5e:00:53:99']}", "terminals[1].id: 'r1' is there twice"),
+    ],
+)
+def test_a_wrong_terminal_is_told_with_its_place(tmp_path: Path, entry: str, wanted: str) -> None:
+    (told,) = problems(tmp_path, RIGHT + f"terminals:\n  - {entry}\n")
+    assert wanted in told

@@ -66,3 +66,37 @@ def test_it_survives_the_way_to_the_agent_and_shows_no_secret(tmp_path: Path) ->
     made = derive(indexed(tmp_path), "a", "county", frozenset())
     assert work.decode(work.encode(made)) == made
     assert "hush-hush" not in repr(made)
+
+
+DHCP = RIGHT.replace("router: true", "router: true\n    dhcp: true")
+TERMINALS = (
+    RIGHT.replace("level: 2}", 'level: 2, macs: ["00:00:5e:00:53:80"]}')
+    + """\
+terminals:
+  - {id: pc1, name: 窗口一, unit: county, macs: ["00-00-5E-00-53-11"]}
+  - {id: pc2, name: 窗口二, unit: county, addresses: ["2001:0db8:1::12", "10.0.0.12"]}
+  - {id: pc3, name: 窗口三, unit: street, macs: ["00-00-5E-00-53-13"]}
+"""
+)
+
+
+@pytest.mark.parametrize(("unit", "there"), [("county", True), ("street", True), ("village", False)])
+def test_a_dhcp_server_is_expected_on_the_segments_it_names(tmp_path: Path, unit: str, there: bool) -> None:
+    wanted = work.DhcpServer("r1", ("2001:db8:1::1", "fe80::1"), ("00:00:5e:00:53:01",))
+    assert derive(indexed(tmp_path, DHCP), "a", unit, frozenset()).dhcp == ((wanted,) if there else ())
+    assert derive(indexed(tmp_path), "a", unit, frozenset()).dhcp == ()
+
+
+def test_registered_terminals_come_with_the_devices_and_systems_of_their_segment(tmp_path: Path) -> None:
+    made = derive(indexed(tmp_path, TERMINALS), "a", "county", frozenset())
+    assert {t.id: (t.macs, t.addresses) for t in made.terminals} == {
+        "pc1": (("00:00:5e:00:53:11",), ()),
+        "pc2": ((), ("2001:db8:1::12", "10.0.0.12")),
+        "r1": (("00:00:5e:00:53:01",), ("2001:db8:1::1", "fe80::1")),
+        "portal": (("00:00:5e:00:53:80",), ("2001:db8:1:80::80",)),
+    }
+    assert [t.id for t in derive(indexed(tmp_path, TERMINALS), "a", "street", frozenset()).terminals] == ["pc3", "r1"]
+
+
+def test_a_unit_without_registered_terminals_lets_in_everything(tmp_path: Path) -> None:
+    assert derive(indexed(tmp_path, TERMINALS), "a", "city", frozenset()).terminals == ()

@@ -8,10 +8,10 @@ import pytest
 
 from collector import shipped
 from collector.detect import RuleInfo, twins
-from collector.detect.load import load_file
+from collector.detect.load import load_file, rule_files
 
 ROOT = Path(__file__).parents[2]
-RULES = sorted((ROOT / "rules").rglob("*.yml"))
+RULES = rule_files(ROOT / "rules")
 
 
 def infos() -> list[RuleInfo]:
@@ -28,7 +28,7 @@ def test_a_rule_hits_and_misses_what_its_twin_says(path: Path) -> None:
 
 
 def test_the_program_finds_its_own_rules() -> None:
-    assert sorted(shipped.rules().rglob("*.yml")) == RULES
+    assert rule_files(shipped.rules()) == RULES
     assert len(RULES) >= 5
 
 

@@ -28,6 +28,8 @@ PAGES = (
     "/devices/nc-core-1",
     "/readiness",
     "/readiness/edu",
+    "/rules",
+    "/rules/6bb63fa7-5651-4c95-8bde-d3170bd03e36",
     "/health",
     "/users",
     "/account",

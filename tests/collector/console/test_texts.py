@@ -42,7 +42,7 @@ def used() -> set[str]:
         found |= {m[1] for m in re.finditer(r"\bt\('((?:[^'\\]|\\.)*)'", source)}
         found |= {m[1] for m in re.finditer(r'": "([^"]+)"', source)} & set(ZH)
     for path in SOURCES:
-        if path.name != "texts.py":
+        if not path.name.startswith("texts"):
             source = path.read_text(encoding="utf-8")
             found |= set(re.findall(r'"([^"\n]+)"', source) + re.findall(r"\bt\('([^']+)'\)", source)) & set(ZH)
     return found

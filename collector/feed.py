@@ -1,0 +1,45 @@
+"""What a collector has just stored and the leader has not yet looked at: alerts and hits, in the order of arrival.
+
+The pipeline offers, after the store said yes; the operations thread takes. Bounded: where nobody takes (another
+collector leads, or this one is behind) the oldest are forgotten and ``overflowed`` says so once; the leader then reads
+them from the store, as it does after a start.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+from collections.abc import Sequence
+
+from collector.store import Record
+
+MAX_WAITING = 20_000
+
+
+class Feed:
+    """Thread-safe."""
+
+    def __init__(self, size: int = MAX_WAITING) -> None:
+        self._waiting: collections.deque[Record] = collections.deque(maxlen=size)
+        self._lock = threading.Lock()
+        self._overflowed = False
+        self.changed = threading.Event()
+
+    def offer(self, records: Sequence[Record]) -> None:
+        """Alerts and hits that are in the store now. Never blocks."""
+        if not records:
+            return
+        with self._lock:
+            room = (self._waiting.maxlen or 0) - len(self._waiting)
+            self._overflowed = self._overflowed or len(records) > room
+            self._waiting.extend(records)
+        self.changed.set()
+
+    def take(self) -> tuple[list[Record], bool]:
+        """All that waits, oldest first, and whether some were forgotten since the last time."""
+        with self._lock:
+            taken, overflowed = list(self._waiting), self._overflowed
+            self._waiting.clear()
+            self._overflowed = False
+            self.changed.clear()
+        return taken, overflowed

@@ -1,0 +1,1 @@
+"""Notifiers, one module a destination; the file name is the type in the configuration."""

@@ -1,0 +1,1 @@
+"""Posture: indicators, scores with their deductions, forecast and early warning."""

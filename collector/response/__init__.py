@@ -1,0 +1,1 @@
+"""Response: playbooks, orders to agents, and whether they had an effect."""
