@@ -12,11 +12,15 @@ Network = ipaddress.IPv6Network
 
 
 class Register:
-    """The routers of one state of the agent's work. Answers None while there is no work to go by."""
+    """The routers of one state of the agent's work.
+
+    Answers None where there is none to go by: no work yet, no router registered for this unit, or none with a MAC or a
+    link-local address. On a segment that nobody registered every router would else be a rogue.
+    """
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._known = bool(work.version)
+        self._known = any(router.macs or _link_local(router) for router in work.routers)
         self._allowed = {router.device: _networks(router.prefixes or work.home_prefixes) for router in work.routers}
 
     def renewed(self, work: Work) -> Register:
@@ -53,12 +57,16 @@ class Register:
 
 
 def _matches(router: Router, source: str, mac: str) -> bool:
-    link_local = [address for address in router.addresses if address.startswith("fe80:")]
+    link_local = _link_local(router)
     if router.macs and mac not in router.macs:
         return False
     if link_local and source not in link_local:
         return False
     return bool(router.macs or link_local)
+
+
+def _link_local(router: Router) -> list[str]:
+    return [address for address in router.addresses if address.startswith("fe80:")]
 
 
 def _networks(prefixes: Iterable[str]) -> tuple[Network, ...]:

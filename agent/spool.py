@@ -35,7 +35,10 @@ Damage
 Bounds
     ``max_bytes`` on the disk: the oldest page of the lowest priority is dropped first (``full``). A record is never let
     in by dropping a higher priority; it is then dropped itself. ``max_age``: pages wholly older are dropped (``age``).
-    The batch that is being sent is spared by ``full``, or it could be both stored and reported as dropped.
+    What this run has sent without an ack since may be stored over there, and would be both stored and reported as
+    dropped. It is spared until a collector answers: of ``age`` the records themselves, of ``full`` their page. As lanes
+    are sent from the old end, that is one batch a lane at most. The ledger keeps it over a restart; after a kill, when
+    its last state may be missing, the oldest page of each lane is spared instead.
     No room on the disk: ``append`` raises Transient and changes nothing, so the caller keeps the records and tries
     again; with ``pressing`` (the caller's memory is full) pages of lower priorities make room, and where there are
     none the records themselves are dropped (``disk_full``).
@@ -124,7 +127,7 @@ class Spool:
         """Did the former run (if there was one) close the spool?"""
         self._started = clock.monotonic()
         self._began = self._ledger.time
-        self._pinned = (0, 0, 0)
+        self._reading = (0, 0)
         self._doomed: list[Page] = []
         self._saved_at = self._started
         self._dirty = self._closed = False
@@ -169,6 +172,8 @@ class Spool:
         for lane in self._lanes.values():
             for page in list(lane.pages):
                 self._free_if_gone(lane, page)
+            if lane.pages and not self.clean:
+                self.sent(lane.pages[0].epoch, lane.pages[0].last)
 
     def _now(self) -> int:
         """Spool time."""
@@ -220,19 +225,24 @@ class Spool:
         return True
 
     def _victim(self, highest: int) -> tuple[Lane, Page] | None:
-        """The oldest page of the lowest priority, up to ``highest``, that is not being sent."""
-        epoch, first, last = self._pinned
+        """The oldest page of the lowest priority, up to ``highest``, of which no collector may have anything new."""
         for priority, lane in self._lanes.items():
             for page in lane.pages if priority <= highest else ():
-                if page.epoch != epoch or page.last < first or page.first > last:
+                if not self._unanswered(page):
                     return lane, page
         return None
+
+    def _unanswered(self, page: Page) -> int:
+        """The newest sequence that may be stored, while there is one that is not acked; else 0."""
+        reach = max(self._ledger.sent.get(page.epoch, 0), self._reading[1] if self._reading[0] == page.epoch else 0)
+        return reach if self._ledger.epochs[page.epoch].gone.missing(page.first, min(reach, page.last)) else 0
 
     # -- reading
 
     def read(self, max_records: int, max_bytes: int, bulk: bool = False) -> Chunk | None:
         """The next records to send, the same again until they are acked or refused; None where nothing waits.
 
+        They count as under way until the next ``read`` or ``put_back``.
         Raises Transient where the disk can not be read.
         """
         with self._lock:
@@ -249,7 +259,7 @@ class Spool:
                     for first, last in Intervals((n, n) for n in damaged):
                         self._drop(page.epoch, first, last, DropReason.CORRUPT)
                     if found:
-                        self._pinned = (page.epoch, found[0][0], found[-1][0])
+                        self._reading = (page.epoch, found[-1][0])
                         return Chunk(Priority(page.epoch % LANES), page.epoch, found)
                     if not self._free_if_gone(lane, page):
                         break
@@ -260,6 +270,17 @@ class Spool:
         rest = [lane for lane in self._lanes.values() if lane not in urgent and lane.pages]
         rest.sort(key=lambda lane: (lane.pages[0].epoch // LANES, lane.pages[0].stamp))
         return rest + urgent if bulk else urgent + rest
+
+    def sent(self, epoch: int, last: int) -> None:
+        """Everything of this epoch up to ``last`` may be stored by now, whether that was answered or not."""
+        with self._lock:
+            if epoch in self._ledger.epochs:
+                self._ledger.sent[epoch] = max(self._ledger.sent.get(epoch, 0), last)
+
+    def put_back(self) -> None:
+        """What was read last is under way no more."""
+        with self._lock:
+            self._reading = (0, 0)
 
     def ack(self, epoch: int, ranges: Iterable[Range]) -> None:
         """The collector has stored these: free them. Ranges that are gone already are passed over."""
@@ -382,8 +403,13 @@ class Spool:
         with self._lock:
             oldest = self._now() - int(self._max_age * 1000)
             for lane in self._lanes.values():
-                while lane.pages and lane.pages[0].stamp < oldest:
-                    self._drop_page(lane, lane.pages[0], DropReason.AGE)
+                for page in list(lane.pages):
+                    if page.stamp >= oldest:
+                        break
+                    if sent := self._unanswered(page):
+                        self._drop(page.epoch, max(page.first, sent + 1), page.last, DropReason.AGE)
+                    else:
+                        self._drop_page(lane, page, DropReason.AGE)
             self._try(self._sweep)
             quiet = self._clock.monotonic() - self._saved_at
             if quiet >= (SAVE_SECONDS if self._dirty else 12 * SAVE_SECONDS):

@@ -91,12 +91,14 @@ class _Saved(msgspec.Struct, omit_defaults=True):
     dropped: dict[str, int] = {}
     epochs: dict[int, _Epoch] = {}
     drops: list[Drop] = []
+    sent: dict[int, int] = {}
 
 
 class Ledger:
     """``boot``: number of the newest run; ``time``: spool time in ms; ``clean``: the last run closed the spool.
 
-    ``collected``, ``acked`` and ``dropped`` are of epochs that are finished and forgotten.
+    ``collected``, ``acked`` and ``dropped`` are of epochs that are finished and forgotten. ``sent``: by epoch, the
+    newest sequence that may be stored over there, acked or not.
     """
 
     def __init__(self, disk: Disk, folder: Path) -> None:
@@ -115,6 +117,7 @@ class Ledger:
         self.collected, self.acked, self.dropped = saved.collected, saved.acked, saved.dropped
         self.epochs = {number: EpochState(e.high, e.acked, e.dropped) for number, e in saved.epochs.items()}
         self.drops = saved.drops
+        self.sent = saved.sent
 
     def _load(self) -> _Saved | None:
         best: tuple[int, _Saved] | None = None
@@ -144,8 +147,9 @@ class Ledger:
             for number, e in self.epochs.items()
         }
         saved = _Saved(
-            self.boot, self.time, self.clean, self.agent, self.collected, self.acked, self.dropped, epochs, self.drops
-        )
+            self.boot, self.time, self.clean, self.agent, self.collected, self.acked, self.dropped, epochs, self.drops,
+            self.sent,
+        )  # fmt: skip
         body = msgspec.json.encode(saved)
         self._generation += 1
         data = b"tengwang-spool %d %d %d %d\n" % (VERSION, self._generation, len(body), crc32(body)) + body
@@ -157,6 +161,7 @@ class Ledger:
     def forget(self, epoch: int) -> None:
         """An epoch of which nothing is left on the disk: only the sums stay."""
         row = self.epochs.pop(epoch).row(epoch)
+        self.sent.pop(epoch, None)
         self.collected += row.collected
         self.acked += row.acked
         for reason, count in row.dropped.items():
@@ -165,7 +170,7 @@ class Ledger:
     def begin_anew(self, agent: str) -> None:
         """Another identity, so another ledger: of the epochs that wait all that is gone is ``elsewhere``."""
         if self.agent:
-            self.collected, self.acked, self.dropped, self.drops = 0, 0, {}, []
+            self.collected, self.acked, self.dropped, self.drops, self.sent = 0, 0, {}, [], {}
             self.epochs = {
                 n: EpochState(e.high, (), {DropReason.ELSEWHERE: list(e.gone)}) for n, e in self.epochs.items()
             }

@@ -199,7 +199,10 @@ class Uplink:
         chunk = self._spool.read(self._batch_records, self._batch_bytes, bulk=self._turn % BULK_TURN == 0)
         if chunk is None:
             return False
-        self._deliver(chunk, chunk.records)
+        try:
+            self._deliver(chunk, chunk.records)
+        finally:
+            self._spool.put_back()
         return True
 
     def _deliver(self, chunk: Chunk, records: Sequence[tuple[int, bytes]]) -> None:
@@ -218,6 +221,7 @@ class Uplink:
 
         def sent() -> None:
             self._sent[chunk.epoch] = max(self._sent.get(chunk.epoch, 0), records[-1][0])
+            self._spool.sent(chunk.epoch, records[-1][0])
 
         collector, answer = self._ask("POST", EVENTS_PATH, {"Content-Type": wire.CONTENT_TYPE}, body, sent)
         sent()

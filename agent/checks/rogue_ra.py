@@ -34,7 +34,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """One advertiser. ``registered`` is None while the agent has no work to go by."""
+    """One advertiser. ``registered`` is None where no router of this segment is registered to go by."""
 
     interface: str
     source: str
@@ -63,6 +63,7 @@ def judge(measured: Measured, config: Config) -> Finding:
         "interfaces": list(measured.interfaces),
         "registered": [str(h) for h in measured.heard if h.registered],
         "unknown": [str(h) for h in measured.heard if h.registered is False],
+        "unjudged": [str(h) for h in measured.heard if h.registered is None],
     }
     if measured.listened_s is None:
         return Finding(
@@ -85,11 +86,19 @@ def judge(measured: Measured, config: Config) -> Finding:
             ),
             evidence,
         )
-    if any(h.registered is None for h in measured.heard):
+    if unjudged := [h for h in measured.heard if h.registered is None]:
+        who = ", ".join(sorted({h.source for h in unjudged}))
         return Finding(
             Status.NOT_TESTED,
-            Text(zh="尚未收到路由器登记信息，无法判断。", en="There is no register of routers yet to judge by."),
-            Text(zh="在资产台账中登记本网段的路由器。", en="Register this segment's routers in the inventory."),
+            Text(
+                zh=f"听到路由器通告（{who}），但本网段尚未登记任何路由器，无法判断是否合法。",
+                en=f"Router advertisements from {who}, and no router of this segment is registered to judge them by.",
+            ),
+            Text(
+                zh="在资产台账中登记本网段的路由器及其 MAC 或链路本地地址；登记之前，非法路由器通告不会告警。",
+                en="Register this segment's routers in the inventory, each with its MAC or link-local address; until"
+                " then no rogue router advertisement raises an alert.",
+            ),
             {**evidence, "reason": "no_register"},
         )
     if measured.listened_s < config.listened and not measured.heard:

@@ -43,7 +43,6 @@ def test_a_registered_router_with_its_own_prefixes_is_known(router: Router) -> N
         (BY_MAC, seen(option=OTHER)),
         (BY_ADDRESS, seen(source="fe80::66")),
         (Router(device="r", addresses=("fe80::1",), macs=(MAC,)), seen(source="fe80::66")),
-        (Router(device="r", addresses=("2001:db8::1",)), seen()),
     ],
 )
 def test_any_other_is_not(router: Router, made: Event) -> None:
@@ -58,13 +57,28 @@ def test_without_prefixes_of_its_own_those_of_the_site_count() -> None:
     assert register(router).registered(made) is True
 
 
-def test_with_no_work_nothing_is_said_and_with_no_router_registered_none_is_known() -> None:
-    assert Register(Work()).registered(seen()) is None
-    assert Register(Work()).identified("fe80::1", MAC) is None
-    assert register().registered(seen()) is False
+@pytest.mark.parametrize(
+    "nothing_to_go_by",
+    [
+        Register(Work()),
+        register(),
+        register(home=("2001:db8::/48",)),
+        register(Router(device="r", addresses=("192.0.2.1", "2001:db8::1"), prefixes=("2001:db8::/48",))),
+    ],
+)
+def test_where_no_router_can_be_told_by_its_address_nothing_is_said(nothing_to_go_by: Register) -> None:
+    assert nothing_to_go_by.registered(seen()) is None
+    assert nothing_to_go_by.identified("fe80::1", MAC) is None
+
+
+def test_beside_one_that_can_be_told_a_router_without_an_address_of_the_link_is_any_other() -> None:
+    both = register(BY_MAC, Router(device="other", addresses=("2001:db8::1",)))
+    assert both.registered(seen()) is True
+    assert both.registered(seen(mac=OTHER)) is False
 
 
 def test_a_register_is_renewed_only_when_the_work_changes() -> None:
     first = register(BY_MAC)
     assert first.renewed(Work(version="1", routers=(BY_MAC,))) is first
-    assert first.renewed(Work(version="2")).registered(seen()) is False
+    assert first.renewed(Work(version="2", routers=(BY_ADDRESS,))).registered(seen(source="fe80::66")) is False
+    assert first.renewed(Work(version="3")).registered(seen()) is None

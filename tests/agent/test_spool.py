@@ -161,6 +161,61 @@ def test_age_is_counted_in_running_time_so_a_wrong_clock_drops_nothing(tmp_path:
     spool.close()
 
 
+def test_what_was_sent_and_not_answered_is_spared_by_age_and_by_a_full_spool(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    spool = opened(tmp_path / "s", clock, max_age=100, max_bytes=40_000, page_bytes=4096)
+    flow, _, _ = spool.append(P.FLOW, [b'"%d"' % n for n in range(1, 11)])
+    metric, _, _ = spool.append(P.METRIC, [b'"%d"' % n for n in range(1, 5)])
+    for bulk in (True, False):
+        chunk = spool.read(3, 1000, bulk)
+        assert chunk is not None
+        spool.sent(chunk.epoch, chunk.records[-1][0])
+        spool.ack(metric, [(1, 3)])
+        spool.put_back()
+    clock.advance(200)
+    for _ in range(2):
+        spool.maintain()
+        assert [(d.epoch, d.first, d.last, d.reason) for d in spool.unreported()] == [
+            (flow, 4, 10, "age"), (metric, 4, 4, "age"),
+        ]  # fmt: skip
+    for _ in range(20):
+        spool.append(P.FINDING, [b'"%s"' % (b"x" * 3000)])
+    again = spool.read(10, 1000, bulk=True)
+    assert again is not None
+    assert (again.epoch, [s for s, _ in again.records]) == (flow, [1, 2, 3])
+    spool.ack(flow, [(1, 3)])
+    assert spool.account().waiting["flow"] == 0
+    spool.append(P.FLOW, [b'"new"'])
+    spool.read(10, 1000, bulk=True)
+    clock.advance(200)
+    spool.maintain()
+    assert spool.account().waiting["flow"] == 1, "it is under way"
+    spool.put_back()
+    spool.maintain()
+    assert spool.account().waiting["flow"] == 0, "it never left"
+    spool.close()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_a_former_run_sent_and_was_not_answered_is_spared_too(
+    tmp_path: Path, clock: ManualClock, killed: bool
+) -> None:
+    spool = opened(tmp_path / "s", clock, max_age=100)
+    epoch, _, _ = spool.append(P.FLOW, [b"1", b"2", b"3"])
+    spool.append(P.METRIC, [b"4"])
+    spool.sent(epoch, 2)
+    if not killed:
+        spool.close()
+    spool = opened(tmp_path / "s", clock, max_age=100)
+    clock.advance(200)
+    spool.maintain()
+    # after a kill what was sent since the ledger was saved is not known, so the whole page is spared
+    assert spool.account().waiting["flow"] == (3 if killed else 2)
+    assert spool.account().waiting["metric"] == (1 if killed else 0)
+    spool.close()
+
+
 def test_a_full_disk_refuses_keeps_everything_and_resumes_by_itself(clock: ManualClock) -> None:
     disk = FaultyDisk()
     spool = opened(Path("/nonexistent/s"), clock, disk)

@@ -150,6 +150,40 @@ def test_a_kept_connection_that_the_collector_closed_is_made_anew_without_a_wait
     assert site.spool.account().spooled == 0
 
 
+def test_a_batch_whose_ack_was_lost_is_not_dropped_for_its_age(site: Site) -> None:
+    collector = site.collector()
+    epoch = site.fill(5)
+    stored = iter([True, False])
+
+    def lose_the_ack(batch: wire.Batch) -> Reply | None:
+        if not next(stored):
+            return None
+        collector.stored |= {(batch.header.epoch, sequence): bytes(raw) for sequence, raw in batch.records}
+        return Reply(cut=True)
+
+    collector.judge = lose_the_ack
+    uplink = site.uplink(batch_records=2)
+    with pytest.raises(Held):
+        uplink.drain()
+    site.clock.advance(30 * 86_400)
+    site.spool.maintain()
+    assert site.spool.account().dropped == {"age": 3}
+    uplink.drain()
+    assert sorted(collector.stored) == [(epoch, 1), (epoch, 2)]
+    assert site.spool.account().acked == 2
+    assert site.spool.account().spooled == 0
+
+
+def test_a_batch_that_never_left_is_dropped_for_its_age(site: Site) -> None:
+    site.fill(5)
+    uplink = site.uplink("https://[::1]:1", batch_records=2)
+    with pytest.raises(Held):
+        uplink.drain()
+    site.clock.advance(30 * 86_400)
+    site.spool.maintain()
+    assert site.spool.account().dropped == {"age": 5}
+
+
 def test_batches_of_a_former_run_are_repeats(site: Site) -> None:
     collector = site.collector()
     site.fill(2)

@@ -31,24 +31,30 @@ ACTION = "event.action"
 class Accepted:
     """What an agent's spool says of itself, read from its disk after the agent has ended.
 
-    ``collected`` counts all epochs since the spool was made; ``open_epochs`` are those that it still keeps.
+    ``collected`` counts all epochs since the spool was made; ``open_epochs`` are those that it still keeps. ``untold``
+    are the drops, as epoch, first and last sequence, that no collector has acknowledged a report of: it is not made
+    yet, or it waits too.
     """
 
     agent: str
     collected: int
     open_epochs: tuple[EpochLedger, ...]
     dropped: int = 0
+    untold: tuple[tuple[int, int, int], ...] = ()
 
 
 def accepted_by(home: Path) -> Accepted:
     """Read from the folder of an agent that has ended by itself."""
-    ledger = Ledger(SystemDisk(), home / "spool")
+    return accepted(identity.read(Home(home)).agent, home / "spool")
+
+
+def accepted(agent: str, spool: Path) -> Accepted:
+    ledger = Ledger(SystemDisk(), spool)
     try:
         rows = tuple(state.row(number) for number, state in sorted(ledger.epochs.items()))
         dropped = sum(ledger.dropped.values()) + sum(sum(row.dropped.values()) for row in rows)
-        return Accepted(
-            identity.read(Home(home)).agent, ledger.collected + sum(row.collected for row in rows), rows, dropped
-        )
+        untold = tuple((drop.epoch, drop.first, drop.last) for drop in ledger.drops)
+        return Accepted(agent, ledger.collected + sum(row.collected for row in rows), rows, dropped, untold)
     finally:
         ledger.close()
 
@@ -123,9 +129,13 @@ def problems(accepted: Accepted, stored: Stored, account: Account) -> Iterator[s
     for (epoch, sequence), times in stored.doubled.items():
         yield f"{accepted.agent}: {epoch}/{sequence} is stored {times + 1} times"
     rows = {row.epoch: row for row in accepted.open_epochs}
+    untold: dict[int, Intervals] = defaultdict(Intervals)
+    for epoch, first, last in accepted.untold:
+        untold[epoch].add(first, last)
     finished = 0
-    for epoch in sorted(stored.epochs | set(rows)):
+    for epoch in sorted(stored.epochs | set(rows) | set(untold)):
         union = stored.accounted(epoch)
+        union.update(untold[epoch])
         row = rows.get(epoch)
         finished += 0 if row else union.highest
         collected = row.collected if row else union.highest

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from agent.spool import Spool
 from collector.ledger import Account
 from collector.query import Kind
 from collector.store import Record, Store, StoreContext
 from collector.stores import sqlite
 from telemetry.clock import ManualClock
-from telemetry.event import Event, event, event_id
+from telemetry.event import Event, Priority, event, event_id
 from telemetry.ledger import EpochLedger
 from telemetry.report import Report
-from tests.chaos.audit import Accepted, audit
+from tests.chaos.audit import Accepted, accepted, audit
 
 NOW = 1_790_000_000_000
 DAY = 86_400_000
@@ -83,6 +85,24 @@ def test_a_reported_drop_is_not_a_loss_and_what_is_stored_all_the_same_counts_as
     twice, once = audit(store, [accepted], [account(5, collected=6, dropped={"full": 2})])
     assert "does not add up" in twice
     assert "says 2 dropped, the events that report it 1" in once
+
+
+def test_a_drop_whose_report_has_not_come_is_not_a_loss(store: Store, tmp_path: Path) -> None:
+    clock = ManualClock(NOW)
+    spool = Spool(tmp_path / "spool", clock, Report(clock), max_age=5)
+    epoch, _, last = spool.append(Priority.STATE, [b"{}"] * 3)
+    put(store, *range(1, last + 1), epoch=epoch)
+    spool.ack(epoch, [(1, last)])
+    spool.append(Priority.STATE, [b"{}"])
+    clock.advance(6)
+    spool.maintain()
+    spool.close()
+    (problem,) = audit(store, [Accepted("a1", 4, (EpochLedger(epoch, 4, 3, 0),))], [account(3)])
+    assert "1 of 4 are lost" in problem, "of which the agent knows nothing"
+    told = accepted("a1", tmp_path / "spool")
+    assert (told.collected, told.dropped, told.untold) == (4, 1, ((epoch, 4, 4),))
+    assert audit(store, [told], [account(3)]) == []
+    assert audit(store, [replace(told, open_epochs=())], [account(3)]) == [], "of a finished epoch too"
 
 
 def test_a_double_in_another_partition_is_found(store: Store) -> None:

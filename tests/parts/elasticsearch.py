@@ -25,7 +25,7 @@ import warnings
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -234,13 +234,12 @@ def start(nodes: int = 1, tls: bool = False, heap: str = "512m", version: str = 
 
 def free_ports(count: int, host: str = "::1") -> list[int]:
     """TCP ports that nothing listens on at this moment, all different."""
-    with_sockets = [socket.socket(socket.AF_INET6) for _ in range(count)]
-    for each in with_sockets:
-        each.bind((host, 0))
-    ports = [each.getsockname()[1] for each in with_sockets]
-    for each in with_sockets:
-        each.close()
-    return ports
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with ExitStack() as stack:
+        bound = [stack.enter_context(socket.socket(family)) for _ in range(count)]
+        for each in bound:
+            each.bind((host, 0))
+        return [each.getsockname()[1] for each in bound]
 
 
 def _configure(cluster: Cluster, node: Node, program: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.request
 
 import pytest
@@ -29,6 +30,17 @@ def test_three_nodes_with_tls_and_passwords_survive_the_loss_of_one() -> None:
         assert health["number_of_nodes"] == 2
         cluster.restart(1)
         assert json.loads(cluster.get("/_cluster/health"))["number_of_nodes"] == 3
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+def test_free_ports_are_different_and_free_and_leave_no_socket_behind(host: str) -> None:
+    ports = part.free_ports(5, host)
+    assert len(set(ports)) == 5
+    for port in ports:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    with pytest.raises(OSError, match="assign requested address"):
+        part.free_ports(1, "192.0.2.1")
 
 
 def _without_password(cluster: part.Cluster) -> part.Cluster:

@@ -296,9 +296,14 @@ class SqliteStore:
 
     @contextlib.contextmanager
     def _reading(self, partition: Partition) -> Iterator[File | None]:
-        """The file while the block runs; a file that proves damaged ends the block and is left out from then on."""
+        """The file while the block runs. One that proves damaged ends the block and is left out from then on; so is
+        one that is not there any more: retention dropped it after it was listed.
+        """
         try:
             with self._files.use(partition) as file:
                 yield file
         except Corrupt as damage:
             self._files.leave_out(damage)
+        except Transient:
+            if self._files.path(partition).exists():
+                raise

@@ -61,6 +61,8 @@ def errors_told(partition: Partition, path: Path, writing: bool = False) -> Iter
     except Exception as error:
         if writing and (not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.ProgrammingError)):
             raise  # the records' own fault
+        if isinstance(error, OSError):
+            raise Transient(f"{path}: {error.strerror}") from error
         code = primary(error) if isinstance(error, sqlite3.Error) else 0
         if code in LATER:
             raise Transient(f"{path}: {error}: {LATER[code]}") from error

@@ -18,6 +18,8 @@ from collector.stores.sqlite.connection import connect, durable, errors_told, re
 from collector.stores.sqlite.layout import Layout
 
 MAX_READERS = 2
+EMPTY = Layout({}, (), ())
+"""A file that has no tables yet: another thread or process is making it, or was ended while it did."""
 
 
 class File:
@@ -35,10 +37,13 @@ class File:
 
     @property
     def layout(self) -> Layout:
+        """What the file holds. Empty is not remembered, nor what was read before the writer made or widened it."""
         if self._layout is None:
             with self.reading() as connection:
-                self._layout = layout.read(connection) or Layout({}, (), ())
-        return self._layout
+                found = layout.read(connection)
+            with self._lock:
+                self._layout = self._layout or found
+        return self._layout or EMPTY
 
     def writer(self) -> sqlite3.Connection:
         """The connection to write with; the file is made where it does not exist. One thread at a time."""
@@ -59,7 +64,8 @@ class File:
                     raise
             if fresh:
                 sync_directory(self.path.parent)
-            self._layout = made
+            with self._lock:
+                self._layout = made
             self._writer = connection
         return self._writer
 

@@ -75,8 +75,12 @@ async def test_when_nothing_can_be_said() -> None:
     assert (short.status, short.evidence["reason"]) == (Status.NOT_TESTED, "too_short")
     view = listening(clock)
     view.record(advertisement(clock, "fe80::1", "02:00:00:00:00:01"))
-    unregistered = await judged(view, clock, Work())
-    assert (unregistered.status, unregistered.evidence["reason"]) == (Status.NOT_TESTED, "no_register")
+    for nobody_registered in (Work(), Work("1")):
+        unknown = await judged(view, clock, nobody_registered)
+        assert (unknown.status, unknown.evidence["reason"]) == (Status.NOT_TESTED, "no_register")
+        assert unknown.advice.en.startswith("Register this segment's routers")
+        assert "fe80::1" in unknown.summary.zh
+        assert len(unknown.evidence["unjudged"]) == 1  # type: ignore[arg-type]
 
 
 async def test_silence_after_listening_long_enough_passes() -> None:

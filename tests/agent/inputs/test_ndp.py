@@ -186,11 +186,11 @@ def test_identical_messages_are_folded_and_their_counts_add_up(cable: Pair) -> N
     assert "tengwang.ndp.registered" not in multicast[0]
 
 
-def context(events: list[Event]) -> Context:
+def context(events: list[Event], known: work.Work = work.Work()) -> Context:  # noqa: B008 - frozen
     def emit(event: Event) -> None:
         events.append(validate(event))
 
-    return Context(clock=ManualClock(), report=Report(), emit=emit, work=work.Work, state=Path("/nonexistent"))
+    return Context(clock=ManualClock(), report=Report(), emit=emit, work=lambda: known, state=Path("/nonexistent"))
 
 
 async def test_a_capture_file_gives_every_message_it_holds() -> None:
@@ -199,6 +199,15 @@ async def test_a_capture_file_gives_every_message_it_holds() -> None:
     await made.collect()
     made.close()
     assert events == json.loads((CAPTURES / "ndp.json").read_text())
+
+
+async def test_where_no_router_is_registered_nobody_is_called_unregistered() -> None:
+    for known, told in ((work.Work("1"), None), (work.decode(KNOWN.encode()), False)):
+        events: list[Event] = []
+        await ndp.build(ndp.Config(file=str(CAPTURES / "ndp.pcap")), context(events, known)).collect()
+        advertised = [e for e in events if e["event.action"] == "router_advertisement"]
+        assert advertised
+        assert {e.get("tengwang.ndp.registered") for e in advertised} == {told}
 
 
 @pytest.mark.needs("tshark")

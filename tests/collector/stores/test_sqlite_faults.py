@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -248,6 +249,61 @@ def test_others_read_while_one_writes(context: StoreContext) -> None:
             thread.join()
         assert failures == []
         assert count(store) == 800
+
+
+def test_who_looks_while_a_file_is_made_does_not_spoil_it(
+    store: SqliteStore, context: StoreContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / f"events-{utc_day(NOW)}.db").touch()  # as the writer leaves it for a moment
+    read = layout.read
+    slow: list[None] = [None]
+
+    def looking(connection: sqlite3.Connection) -> layout.Layout | None:
+        found = read(connection)
+        if slow:
+            slow.pop()
+            assert store.write([record(1)]) == Written(1, 0)
+        return found
+
+    monkeypatch.setattr(layout, "read", looking)
+    count(store)
+    assert not slow
+    assert store.write([record(2)]) == Written(1, 0)
+    assert count(store) == 2
+
+
+def test_a_file_that_another_process_makes_is_seen_when_it_is_made(context: StoreContext, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / f"events-{utc_day(NOW)}.db").touch()
+    with opened(context) as reader, opened(context) as store:
+        assert count(reader) == 0
+        store.write([record(1)])
+        assert count(reader) == 1
+
+
+def test_a_day_that_retention_drops_while_it_is_asked_for_is_left_out(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write([record(1), record(2, NOW - DAY_MS)])
+    (yesterday,) = (tmp_path / "data").glob(f"events-{utc_day(NOW - DAY_MS)}.db")
+    listed = files.Files.partitions
+    everything = Aggregate(*WHOLE, where=(Exists("event.ingested"),))
+    for when in ("listed", "open"):
+        store.write([record(2, NOW - DAY_MS)])
+        there = store._files.partitions()
+        monkeypatch.setattr(files.Files, "partitions", lambda _, there=there: there)
+        if when == "listed":
+            store._files.forget(there[0])
+        else:
+            assert count(store) == 2
+        for path in (tmp_path / "data").glob(f"{yesterday.name}*"):
+            path.unlink()
+        assert store.aggregate(everything)[0].values == (1.0,)
+        assert len(store.search(Search(*WHOLE)).rows) in (1, 2)
+        assert store.health().detail == ""
+        monkeypatch.setattr(files.Files, "partitions", listed)
+        store._files.forget(there[0])
 
 
 def test_a_file_of_an_older_program_gets_a_place_for_new_fields_and_answers_as_before(
