@@ -6,6 +6,7 @@ Several collectors of one site share one CA directory, copied by the operator, s
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import ipaddress
@@ -22,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from telemetry.clock import EPOCH, Clock
 from telemetry.errors import ConfigError, Permanent
+from telemetry.order import to_be_signed
 
 CA_YEARS = 20
 SERVER_DAYS = 90
@@ -70,6 +72,11 @@ class Authority:
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
             raise ConfigError.one(str(directory), "ca.key and ca.pem do not belong together", "restore both")
         return cls(key, certificate, clock)
+
+    def sign_order(self, payload: str) -> str:
+        """A signature over an order (telemetry/order.py), base64; what is signed can not pass for a certificate."""
+        signature = self._key.sign(to_be_signed(payload), ec.ECDSA(hashes.SHA256()))
+        return base64.b64encode(signature).decode()
 
     def issue_agent(self, csr_pem: str, agent_id: str, days: float) -> Issued:
         """A client certificate for the key in the request. Raises Permanent ``bad_csr``.

@@ -164,6 +164,24 @@ class Rules(Section, frozen=True):
     poll_s: Annotated[float, Meta(description="how often the files are looked at, in seconds", ge=0.5, le=3600)] = 5.0
 
 
+class Response(Section, frozen=True):
+    """Containment: what playbooks propose. What agents may do is decided by each agent's own ``[actions]``."""
+
+    packaged: Annotated[bool, Meta(description="use the playbooks that come with the program")] = True
+    paths: Annotated[tuple[str, ...], Meta(description="more files and folders of playbooks")] = ()
+    automatic: Annotated[
+        bool, Meta(description="let playbooks act without approval where they say so; otherwise a person approves all")
+    ] = False
+    protected: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="addresses, prefixes, MACs and ids of systems that are never acted on; registered devices, "
+            "agents, collectors and systems of level 3 and above never are",
+            max_length=10_000,
+        ),
+    ] = ()
+
+
 class CollectorConfig(Section, frozen=True):
     """The whole file. Paths are relative to the collector's home, ``<home>/collector``."""
 
@@ -172,6 +190,7 @@ class CollectorConfig(Section, frozen=True):
     limits: Limits = Limits()
     inventory: Inventory = Inventory()
     rules: Rules = Rules()
+    response: Response = Response()
     store: Annotated[dict[str, Any], Meta(description="type (sqlite or elastic) and the options of that store")] = (
         msgspec.field(default_factory=lambda: {"type": "sqlite"})
     )

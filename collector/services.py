@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collector.ledger import Ledgers
     from collector.live import Live
     from collector.registry import Registry
+    from collector.response.responses import Responses
     from collector.standing import Standing
     from collector.store import Store
     from telemetry.clock import Clock
@@ -44,3 +45,4 @@ class Services:
     """``<home>/collector``: everything that this collector keeps on disk."""
     authority: Authority
     trail: Trail
+    responses: Responses

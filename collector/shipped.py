@@ -12,6 +12,11 @@ def rules() -> Path:
     return _folder("rules", "rules")
 
 
+def playbooks() -> Path:
+    """Our own playbooks."""
+    return rules() / "playbooks"
+
+
 def inventory() -> Path:
     """The example inventory."""
     return _folder("inventory", "deploy/inventory")

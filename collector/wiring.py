@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
-from collector import detect, shipped
+from collector import detect, local_names, shipped
 from collector.audit import Trail
 from collector.ca import Authority
 from collector.config import CollectorConfig, component_config
@@ -20,6 +21,8 @@ from collector.ledger import Ledgers
 from collector.live import Live
 from collector.pipeline import Pipeline
 from collector.registry import Registry
+from collector.response.ground import Grounds
+from collector.response.responses import Responses
 from collector.services import Services
 from collector.standing import Standing
 from collector.store import Store, StoreContext
@@ -64,15 +67,18 @@ def make_services(
     trail = Trail(store, clock, report)
     identity = home.collector_id()
     authority = Authority.open(home.within(config.agents.ca), clock)
+    inventory = InventorySource(home.within(config.inventory.path), report)
+    registry = Registry(store, clock, authority, trail, identity, collectors, config.agents.certificate_days)
+    detector = detect.build(rule_paths(config, home), report, clock)
     return Services(
         clock=clock,
         report=report,
         store=store,
         standing=Standing(clock, report),
-        inventory=InventorySource(home.within(config.inventory.path), report),
-        registry=Registry(store, clock, authority, trail, identity, collectors, config.agents.certificate_days),
+        inventory=inventory,
+        registry=registry,
         ledgers=Ledgers(store, identity),
-        detector=detect.build(rule_paths(config, home), report, clock),
+        detector=detector,
         config=config,
         collector_id=identity,
         started_ms=clock.now_ms(),
@@ -81,7 +87,43 @@ def make_services(
         home=home.path,
         authority=authority,
         trail=trail,
+        responses=Responses(
+            store,
+            clock,
+            authority,
+            trail,
+            report,
+            Grounds(
+                store,
+                clock,
+                report,
+                inventory,
+                registry,
+                playbook_paths(config, home),
+                family_of=lambda rule: family(detector, rule),
+                collectors=lambda: own_addresses(config),
+                protected=config.response.protected,
+                automatic=config.response.automatic,
+            ),
+        ),
     )
+
+
+def playbook_paths(config: CollectorConfig, home: Home) -> list[Path]:
+    """The program's own playbooks and the configured ones."""
+    packaged = [shipped.playbooks()] if config.response.packaged else []
+    return [*packaged, *map(home.within, config.response.paths)]
+
+
+def family(detector: detect.Detector, rule: str) -> str:
+    """The folder that a rule stands in: ndp, flow ..."""
+    return next((Path(info.path).parent.name for info in detector.rules() if info.id == rule), "")
+
+
+def own_addresses(config: CollectorConfig) -> list[str]:
+    """Of this host, and of all collectors that agents are told of."""
+    told = [urlsplit(url).hostname or "" for url in config.agents.collectors]
+    return [*local_names.addresses(), *config.agents.names, *told]
 
 
 def make_judge(services: Services, unit_of_agent: Callable[[str], str]) -> Judge:

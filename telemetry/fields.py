@@ -172,6 +172,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.order.state", K, "applied, refused, failed, undone, expired", "指令状态", "Order state"), F("tengwang.order.packets", LONG, "Packets that the action's own rules met", "命中包数", "Packets met"),
     F("tengwang.order.bytes", LONG, "Bytes that the action's own rules met", "命中字节", "Bytes met", "byte"), F("tengwang.order.target", K, "What it is directed at: a MAC, an address", "处置对象", "Target"),
     F("tengwang.order.expires", DATE, "When the agent undoes it by itself", "到期时间", "Expires", "ms"),
+    F("tengwang.order.allowed", K, "Actions that this agent's local policy allows", "允许的动作", "Allowed actions", many=True), F("tengwang.order.scope", K, "Whom the agent's rules can protect: segment, routed or host", "作用范围", "Reach"),
     # --- who is on the segment (agent/inputs/terminals)
     F("tengwang.terminal.mac", K, "MAC of a terminal on the segment", "终端MAC", "Terminal MAC"), F("tengwang.terminal.ip", IP, "Addresses that the terminal uses", "终端地址", "Terminal addresses", many=True),
     F("tengwang.terminal.registered", BOOL, "The inventory knows this MAC or address on this segment", "已登记终端", "Registered terminal"), F("tengwang.terminal.vendor", K, "Vendor by the MAC's OUI; random for a locally administered one", "终端厂商", "Terminal vendor"),

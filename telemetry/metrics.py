@@ -68,6 +68,9 @@ OF_COLLECTOR: tuple[Metric, ...] = (
     M("tengwang_ledger_spooled", G, "Of those, waiting on agents' disks"),
     M("tengwang_ledger_dropped", G, "Of those, dropped", ("reason",)),
     M("tengwang_ledger_missing", G, "Of those, accounted for by nobody"),
+    # --- response
+    M("tengwang_orders_total", C, "Orders to agents by what became of them", ("action", "state")),
+    M("tengwang_playbooks", G, "Playbooks by state: active, refused", ("state",)),
     # --- console and API
     M("tengwang_logins_total", C, "Logins", ("outcome",)),
     M("tengwang_console_refused_total", C, "Refused requests to console and API", ("reason",)),
@@ -88,6 +91,10 @@ OF_AGENT: tuple[Metric, ...] = (
     M("tengwang_checks_total", C, "Readiness checks made", ("check", "status")),
     M("tengwang_readiness_round_seconds", G, "Time of the last round of checks"),
     M("tengwang_readiness_subjects_left_out_total", C, "Subjects beyond the bound of a round"),
+    # --- orders
+    M("tengwang_agent_orders_total", C, "Orders of the collector by what became of them", ("action", "phase")),
+    M("tengwang_agent_orders_active", G, "Containment that is in force on this host"),
+    M("tengwang_agent_orders_refused_total", C, "Orders refused", ("reason",)),
     # --- spool and uplink
     M("tengwang_agent_dropped_total", C, "Events dropped by the spool", ("reason",)),
     M("tengwang_agent_spool_refusals_total", C, "Times that the disk took nothing"),
