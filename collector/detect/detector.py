@@ -7,8 +7,9 @@ from pathlib import Path
 
 from collector.detect.alert import alert
 from collector.detect.index import Index
-from collector.detect.load import load_file, rule_files
-from collector.detect.rule import Rule, RuleInfo
+from collector.detect.load import Loaded, load_file, rule_files
+from collector.detect.rule import RuleInfo
+from collector.detect.ruleset import Ruleset, join
 from telemetry.clock import Clock
 from telemetry.errors import Problem
 from telemetry.event import Event
@@ -24,8 +25,9 @@ class Detector:
         self._paths = tuple(paths)
         self._report = report
         self._clock = clock
-        self._files: dict[Path, tuple[Stamp, list[Rule], list[Problem]]] = {}
+        self._files: dict[Path, tuple[Stamp, Loaded]] = {}
         self._index = Index(())
+        self._ruleset = Ruleset()
         self._rules: list[RuleInfo] = []
         self._problems: list[Problem] = []
         self._loaded = False
@@ -56,7 +58,7 @@ class Detector:
         self._loaded = True
         started = self._clock.monotonic()
         self._files = {
-            path: known if (known := self._files.get(path)) and known[0] == stamp else (stamp, *load_file(path))
+            path: known if (known := self._files.get(path)) and known[0] == stamp else (stamp, load_file(path))
             for path, stamp in stamps.items()
         }
         self._use()
@@ -67,32 +69,22 @@ class Detector:
         return True
 
     def _use(self) -> None:
-        rules: dict[str, Rule] = {}
-        problems = [
-            Problem(str(path), 0, "", "is not there", "a rule file or a folder of them")
-            for path in self._paths
-            if not path.exists()
+        ruleset = join(entry[1] for entry in self._files.values())
+        self._ruleset = ruleset
+        self._index = Index(ruleset.rules)
+        self._rules = ruleset.infos()
+        self._problems = [
+            *(
+                Problem(str(path), 0, "", "is not there", "a rule file or a folder of them")
+                for path in self._paths
+                if not path.exists()
+            ),
+            *ruleset.problems,
         ]
-        for _, loaded, wrong in self._files.values():
-            problems += wrong
-            for rule in loaded:
-                if (first := rules.setdefault(rule.info.id, rule)) is not rule:
-                    problems.append(
-                        Problem(
-                            rule.info.path,
-                            rule.info.line,
-                            "id",
-                            f"{rule.info.id} is another rule's",
-                            f"first at {first.info.path}:{first.info.line}",
-                        )
-                    )
-        self._index = Index(rules.values())
-        self._rules = [rule.info for rule in rules.values()]
-        self._problems = problems
         idle = sum(bool(info.idle) for info in self._rules)
         self._report.gauge("tengwang_rules", len(self._rules) - idle, state="active")
         self._report.gauge("tengwang_rules", idle, state="idle")
-        self._report.gauge("tengwang_rules", len(problems), state="refused")
+        self._report.gauge("tengwang_rules", len(self._problems), state="refused")
 
 
 def _stamps(paths: Sequence[Path]) -> dict[Path, Stamp]:
