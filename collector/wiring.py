@@ -76,7 +76,7 @@ def make_services(
     authority = Authority.open(home.within(config.agents.ca), clock)
     inventory = InventorySource(home.within(config.inventory.path), report)
     registry = Registry(store, clock, authority, trail, identity, collectors, config.agents.certificate_days)
-    detector = detect.build(rule_paths(config, home), report, clock)
+    detector = detect.build(rule_paths(config, home), report, clock, identity)
     live = Live(clock)
     return Services(
         clock=clock,

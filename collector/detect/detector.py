@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from collector.detect.alert import alert
+from collector.detect.fieldmap import FieldMap
 from collector.detect.index import Index
-from collector.detect.load import Loaded, load_file, rule_files
-from collector.detect.rule import RuleInfo
+from collector.detect.load import Loaded, find_maps, load_file, rule_files
+from collector.detect.outcome import Make, Outcomes
+from collector.detect.rule import Proof, Rule, RuleInfo
 from collector.detect.ruleset import Ruleset, join
+from collector.store import Record
 from telemetry.clock import Clock
 from telemetry.errors import Problem
 from telemetry.event import Event
@@ -19,28 +21,39 @@ Stamp = tuple[int, int, int]
 
 
 class Detector:
-    """``detect`` and ``reload_if_changed`` are for one thread; what ``rules`` and ``problems`` give, for any."""
+    """``detect`` and ``reload_if_changed`` are for one thread; what the others give or take, for any."""
 
-    def __init__(self, paths: Sequence[Path], report: Report, clock: Clock) -> None:
+    def __init__(self, paths: Sequence[Path], report: Report, clock: Clock, collector: str = "") -> None:
         self._paths = tuple(paths)
         self._report = report
         self._clock = clock
         self._files: dict[Path, tuple[Stamp, Loaded]] = {}
-        self._index = Index(())
+        self._maps: tuple[FieldMap, ...] = ()
+        self._index: Index[Rule | Proof] = Index(())
+        self._makers: list[Make] = []
         self._ruleset = Ruleset()
         self._rules: list[RuleInfo] = []
         self._problems: list[Problem] = []
+        self._watched: frozenset[str] = frozenset()
+        self._outcomes = Outcomes(collector, lambda: self._watched, report)
         self._loaded = False
         self.reload_if_changed()
 
-    def detect(self, event: Event) -> list[Event]:
-        """One alert for each rule that the event fulfils. ``event`` has its ``event.id``."""
+    def detect(self, event: Event) -> list[Record]:
+        """The alerts and hits of an event that has its ``event.id``; the same for every delivery of it."""
         hits = self._index.hits(event)
         if not hits:
             return []
-        for rule in hits:
-            self._report.count("tengwang_alerts_total", level=rule.info.level)
-        return [alert(rule, event) for rule in hits]
+        makers = self._makers
+        return [record for number in hits for record in makers[number](event)]
+
+    def watch(self, keys: frozenset[str]) -> None:
+        """Keys of open incidents: proofs of their end are kept soon, not once an hour."""
+        self._watched = keys
+
+    def ruleset(self) -> Ruleset:
+        """What is in use now; another object after a change."""
+        return self._ruleset
 
     def rules(self) -> list[RuleInfo]:
         """Every rule in use, also those that are idle here."""
@@ -57,8 +70,11 @@ class Detector:
             return False
         self._loaded = True
         started = self._clock.monotonic()
+        maps = find_maps(stamps)
+        if [one.data for one in maps] != [one.data for one in self._maps]:
+            self._maps, self._files = maps, {}
         self._files = {
-            path: known if (known := self._files.get(path)) and known[0] == stamp else (stamp, load_file(path))
+            path: known if (known := self._files.get(path)) and known[0] == stamp else (stamp, load_file(path, maps))
             for path, stamp in stamps.items()
         }
         self._use()
@@ -70,8 +86,12 @@ class Detector:
 
     def _use(self) -> None:
         ruleset = join(entry[1] for entry in self._files.values())
+        every = [rule.proof for rule in ruleset.rules] + [one.proof for one in ruleset.correlations]
+        proofs = [proof for proof in every if proof is not None]
+        makers = [self._outcomes.of_rule(rule, ruleset.used_by.get(rule.info.id, ())) for rule in ruleset.rules]
+        makers += [self._outcomes.of_proof(proof) for proof in proofs]
+        self._index, self._makers = Index([*ruleset.rules, *proofs]), makers
         self._ruleset = ruleset
-        self._index = Index(ruleset.rules)
         self._rules = ruleset.infos()
         self._problems = [
             *(
@@ -100,6 +120,6 @@ def _stamps(paths: Sequence[Path]) -> dict[Path, Stamp]:
     return found
 
 
-def build(paths: Sequence[Path], report: Report, clock: Clock) -> Detector:
+def build(paths: Sequence[Path], report: Report, clock: Clock, collector: str = "") -> Detector:
     """A detector over rule files and folders; a problem with one rule does not keep the others away."""
-    return Detector(paths, report, clock)
+    return Detector(paths, report, clock, collector)

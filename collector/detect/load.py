@@ -6,10 +6,11 @@ here. They may name each other across files: collector/detect/ruleset.py joins t
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +75,19 @@ def read(path: Path) -> tuple[str, Problem | None]:
         return "", Problem(str(path), 0, "", f"can not be read: {error.strerror}")
     except UnicodeDecodeError as error:
         return "", Problem(str(path), 0, "", f"is not UTF-8 text (byte {error.start})")
+
+
+def find_maps(paths: Iterable[Path]) -> tuple[FieldMap, ...]:
+    """Our pipelines and those of these files; what is wrong with one is said when its file is loaded."""
+    made = list(fieldmap.ours())
+    for path in paths:
+        text, _ = read(path)
+        if "transformations:" in text:
+            with contextlib.suppress(ConfigError, Refused):
+                for document in _acted(str(path), yaml_lines.documents(str(path), text)):
+                    if isinstance(document.data, dict) and fieldmap.is_map(document.data):
+                        made.append(fieldmap.read(document))
+    return tuple(made)
 
 
 def load_text(path: str, text: str, maps: Sequence[FieldMap] | None = None) -> Loaded:
