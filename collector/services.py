@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collector.lease import Lease
     from collector.ledger import Ledgers
     from collector.live import Live
+    from collector.posture.source import BookSource
     from collector.registry import Registry
     from collector.response.responses import Responses
     from collector.standing import Standing
@@ -52,3 +53,5 @@ class Services:
     lease: Lease
     """Says whether this collector leads (collector/operations.py)."""
     responses: Responses
+    posture: BookSource
+    """Indicators, warnings and the scale of scores."""

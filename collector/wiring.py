@@ -27,6 +27,8 @@ from collector.live import Live
 from collector.operation import Part
 from collector.operations import Operations
 from collector.pipeline import Pipeline
+from collector.posture.part import Posture
+from collector.posture.source import BookSource
 from collector.registry import Registry
 from collector.response.ground import Grounds
 from collector.response.responses import Responses
@@ -130,6 +132,7 @@ def make_services(
                 automatic=config.response.automatic,
             ),
         ),
+        posture=BookSource(rule_paths(config, home), report),
     )
 
 
@@ -166,7 +169,23 @@ def make_parts(services: Services) -> list[Part]:
             reopen_ms=int(options.reopen_hours * 3_600_000),
             keep_ms=int(options.keep_days * 86_400_000),
         ),
+        make_posture(services),
     ]
+
+
+def make_posture(services: Services) -> Posture:
+    store = component_config(_document(), "collector.stores", services.config.store, ("store",))
+    return Posture(
+        store=services.store,
+        book=services.posture,
+        inventory=services.inventory,
+        registry=services.registry,
+        ledgers=services.ledgers,
+        live=services.live,
+        clock=services.clock,
+        report=services.report,
+        retention_days=int(getattr(store, "retention_days", 0)),
+    )
 
 
 def make_operations(services: Services) -> Operations:
