@@ -161,7 +161,7 @@ class Group:
             inventory, raising = self._desk.inventory(), self._desk.raising
             after = grouping.joined(incident, some, news.now_ms, inventory, raising, back)
             if news.again and len(some) < len(alerts):
-                after = self._counted(after)
+                after = self._counted(after, alerts)
             return self._suppressed(after, news.now_ms) if after.state is not incident.state else after
 
         after = self._desk.docket.change(found.id, change)
@@ -175,10 +175,15 @@ class Group:
         entry = Entry(now_ms, SYSTEM, "suppressed", held.reason, {"suppression": held.id, "by": held.by})
         return lifecycle.noted(msgspec.structs.replace(incident, suppressed_until_ms=held.until_ms), entry)
 
-    def _counted(self, incident: Incident) -> Incident:
-        """How many alerts the store has of it, where that is more. The same object where it is not."""
-        counted = count(self._store, incident)
-        return msgspec.structs.replace(incident, count=counted) if counted > incident.count else incident
+    def _counted(self, incident: Incident, alerts: Sequence[Record]) -> Incident:
+        """How many alerts the store has of it, where that is more; the same object where it is not.
+
+        Of alerts before its first only what is not of the incident before it, which was over for ``reopen_ms`` then.
+        """
+        first = min(incident.first_ms, *(grouping.happened(alert.doc) for alert in alerts))
+        incident_from = msgspec.structs.replace(incident, first_ms=max(first, incident.first_ms - self._reopen_ms))
+        counted = count(self._store, incident_from)
+        return msgspec.structs.replace(incident_from, count=counted) if counted > incident.count else incident
 
     def _pointer(self, key: str) -> tuple[str, int]:
         if (known := self._id_of.get(key)) is not None:
