@@ -57,6 +57,8 @@ OF_COLLECTOR: tuple[Metric, ...] = (
     M("tengwang_store_damaged_total", C, "Damaged partitions found"),
     # --- judgement
     M("tengwang_alerts_total", C, "Alerts raised", ("level",)),
+    M("tengwang_hits_total", C, "Hits kept for correlations, first sightings, heartbeats and proofs", ("role",)),
+    M("tengwang_correlation_evicted_total", C, "Hits, groups and values that correlation forgot for want of room"),
     M("tengwang_rules", G, "Rules by state: active, idle, refused", ("state",)),
     M("tengwang_rules_load_seconds", G, "Time of the last load of the rules"),
     M("tengwang_inventory_problems", G, "Problems of the newest inventory files"),
