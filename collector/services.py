@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collector.lease import Lease
     from collector.ledger import Ledgers
     from collector.live import Live
+    from collector.paging import Paging
     from collector.posture.source import BookSource
     from collector.registry import Registry
     from collector.response.responses import Responses
@@ -55,3 +56,5 @@ class Services:
     responses: Responses
     posture: BookSource
     """Indicators, warnings and the scale of scores."""
+    paging: Paging
+    """Tells people, and knows whom (collector/paging.py)."""

@@ -15,6 +15,7 @@ from collector.enricher import Enricher, EnricherContext
 from collector.feed import Feed
 from collector.home import Home
 from collector.incidents.desk import Desk
+from collector.incidents.escalate import Escalate
 from collector.incidents.facts import RuleFacts
 from collector.incidents.group import Group
 from collector.incidents.responsibility import Raising
@@ -26,6 +27,7 @@ from collector.ledger import Ledgers
 from collector.live import Live
 from collector.operation import Part
 from collector.operations import Operations
+from collector.paging import make_paging
 from collector.pipeline import Pipeline
 from collector.posture.part import Posture
 from collector.posture.source import BookSource
@@ -80,6 +82,22 @@ def make_services(
     registry = Registry(store, clock, authority, trail, identity, collectors, config.agents.certificate_days)
     detector = detect.build(rule_paths(config, home), report, clock, identity)
     live = Live(clock)
+    feed = Feed()
+    desk = Desk(
+        store=store,
+        inventory=inventory.current,
+        clock=clock,
+        report=report,
+        trail=trail,
+        rules=rule_facts(detector),
+        collector_id=identity,
+        raising=Raising(
+            config.operations.raise_from_level,
+            config.operations.raise_cii,
+            frozenset(config.operations.raise_zones),
+        ),
+        changed=lambda: live.publish("incidents"),
+    )
     return Services(
         clock=clock,
         report=report,
@@ -93,25 +111,11 @@ def make_services(
         collector_id=identity,
         started_ms=clock.now_ms(),
         live=live,
-        feed=Feed(),
+        feed=feed,
         home=home.path,
         authority=authority,
         trail=trail,
-        desk=Desk(
-            store=store,
-            inventory=inventory.current,
-            clock=clock,
-            report=report,
-            trail=trail,
-            rules=rule_facts(detector),
-            collector_id=identity,
-            raising=Raising(
-                config.operations.raise_from_level,
-                config.operations.raise_cii,
-                frozenset(config.operations.raise_zones),
-            ),
-            changed=lambda: live.publish("incidents"),
-        ),
+        desk=desk,
         lease=Lease(store, clock, identity),
         responses=Responses(
             store,
@@ -133,6 +137,18 @@ def make_services(
             ),
         ),
         posture=BookSource(rule_paths(config, home), report),
+        paging=make_paging(
+            config=config,
+            store=store,
+            clock=clock,
+            report=report,
+            authority=authority,
+            inventory=inventory.current,
+            desk=desk,
+            feed=feed,
+            collector_id=identity,
+            changed=lambda: live.publish("paging"),
+        ),
     )
 
 
@@ -169,8 +185,25 @@ def make_parts(services: Services) -> list[Part]:
             reopen_ms=int(options.reopen_hours * 3_600_000),
             keep_ms=int(options.keep_days * 86_400_000),
         ),
+        make_escalate(services),
         make_posture(services),
     ]
+
+
+def make_escalate(services: Services) -> Escalate:
+    paging, desk = services.paging, services.desk
+    return Escalate(
+        everything=desk.docket.all,
+        change=desk.change,
+        pager=paging.pager,
+        inventory=services.inventory.current,
+        on_call=paging.duty.on_call,
+        suppressions=desk.suppressions.all,
+        nobody=paging.dead_man.nobody,
+        clock=services.clock,
+        report=services.report,
+        level=services.config.paging.level,
+    )
 
 
 def make_posture(services: Services) -> Posture:

@@ -90,6 +90,17 @@ OF_COLLECTOR: tuple[Metric, ...] = (
     M("tengwang_posture_seconds", G, "Time of the last round of scores"),
     M("tengwang_posture_errors_total", C, "Rounds of scores that failed, and records of them that no store took"),
     M("tengwang_posture_indicators", G, "Indicators in use"),
+    # --- paging
+    M("tengwang_pages_total", C, "Pages by what became of them", ("state",)),
+    M("tengwang_page_tries_total", C, "Tries to send a page", ("channel", "outcome")),
+    M("tengwang_page_receipts_total", C, "Delivery receipts", ("outcome",)),
+    M("tengwang_pages_held_total", C, "Times that a channel's rate limit held a page back", ("channel",)),
+    M("tengwang_pages_waiting", G, "Pages that are not sent yet"),
+    M("tengwang_pages_oldest_seconds", G, "Age of the oldest of them"),
+    M("tengwang_pages_dead", G, "Dead letters that nobody has seen to"),
+    M("tengwang_paging_trouble", G, "1 while people can not be paged for this reason", ("reason",)),
+    M("tengwang_smpp_binds_total", C, "SMPP sessions begun"),
+    M("tengwang_page_links_refused_total", C, "Links of pages that were refused", ("reason",)),
     # --- console and API
     M("tengwang_logins_total", C, "Logins", ("outcome",)),
     M("tengwang_console_refused_total", C, "Refused requests to console and API", ("reason",)),
