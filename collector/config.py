@@ -193,6 +193,9 @@ class Operations(Section, frozen=True):
         float,
         Meta(description="a closed incident can be changed so long; its records are kept as alerts are", ge=1, le=400),
     ] = 7.0
+    hold_s: Annotated[
+        float, Meta(description="so long it must still measure as over before it is closed", ge=0, le=86_400)
+    ] = 60.0
     raise_from_level: Annotated[
         int, Meta(description="incidents at assets from this 等保 level on are one level graver; 6: never", ge=1, le=6)
     ] = 3

@@ -19,6 +19,8 @@ from collector.incidents.escalate import Escalate
 from collector.incidents.facts import RuleFacts
 from collector.incidents.group import Group
 from collector.incidents.responsibility import Raising
+from collector.incidents.sight import Sight
+from collector.incidents.verify import Verify
 from collector.intake import Intake
 from collector.inventory_source import InventorySource
 from collector.judge import Judge
@@ -184,6 +186,14 @@ def make_parts(services: Services) -> list[Part]:
             services.report,
             reopen_ms=int(options.reopen_hours * 3_600_000),
             keep_ms=int(options.keep_days * 86_400_000),
+        ),
+        Verify(
+            services.desk,
+            services.store,
+            Sight(services.store, services.registry.agents),
+            services.clock,
+            services.report,
+            hold_ms=int(options.hold_s * 1000),
         ),
         make_escalate(services),
         make_posture(services),

@@ -71,6 +71,7 @@ OF_COLLECTOR: tuple[Metric, ...] = (
     M("tengwang_operations_overflows_total", C, "Times that the feed overflowed and was read from the store"),
     M("tengwang_incidents_total", C, "Incidents found", ("level",)),
     M("tengwang_incidents_reopened_total", C, "Incidents that were over and were seen again"),
+    M("tengwang_incidents_closed_total", C, "Incidents closed by the leader", ("by",)),
     M("tengwang_incident_storms_total", C, "Keys put into one incident because too many came at once"),
     M("tengwang_incident_conflicts_total", C, "Changes made again because somebody else was first"),
     M("tengwang_incident_records_late_total", C, "Records of changes that had to be written later"),

@@ -279,6 +279,7 @@ class Desk:
                 incident,
                 keys=tuple(keys),
                 rules=tuple(dict.fromkeys((*incident.rules, *source.rules))),
+                agents=tuple(dict.fromkeys((*incident.agents, *source.agents)))[: grouping.MAX_AGENTS],
                 count=incident.count + source.count,
                 sample=(*incident.sample, *source.sample)[: grouping.MAX_SAMPLE],
                 first_ms=min(incident.first_ms, source.first_ms),

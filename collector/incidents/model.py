@@ -87,6 +87,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Person ids: operator, user, authority of the asset, else of the unit."""
     assignee: str = ""
     subject: Subject = Subject()
+    agents: tuple[str, ...] = ()
+    """The agents that raised its alerts, bounded: while they can not see, silence proves nothing."""
     grade: Grade | None = None
     grade_ms: int = 0
     first_ms: int
