@@ -11,6 +11,7 @@ from collector.detect.load import Loaded, find_maps, load_file, rule_files
 from collector.detect.outcome import Make, Outcomes
 from collector.detect.rule import Proof, Rule, RuleInfo
 from collector.detect.ruleset import Ruleset, join
+from collector.query import Kind
 from collector.store import Record
 from telemetry.clock import Clock
 from telemetry.errors import Problem
@@ -45,7 +46,11 @@ class Detector:
         if not hits:
             return []
         makers = self._makers
-        return [record for number in hits for record in makers[number](event)]
+        made = [record for number in hits for record in makers[number](event)]
+        for record in made:
+            if record.kind is Kind.HIT:
+                self._report.count("tengwang_hits_total", role=str(record.doc["tengwang.hit.role"]))
+        return made
 
     def watch(self, keys: frozenset[str]) -> None:
         """Keys of open incidents: proofs of their end are kept soon, not once an hour."""
