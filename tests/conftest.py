@@ -24,6 +24,7 @@ os.environ["PATH"] = os.environ.get("PATH", "") + f":/usr/sbin:/sbin:/usr/local/
 
 BINARIES = {
     "elasticsearch": "java",
+    "smsc": "java",
     "chromium": "chromium",
     "snmpd": "snmpd",
     "snmp": "snmpget",
@@ -31,6 +32,15 @@ BINARIES = {
     "nginx": "nginx",
     "bind9": "named",
     "thc-ipv6": "atk6-fake_router26",
+    "dnsmasq": "dnsmasq",
+    "dsniff": "arpspoof",
+    "hping3": "hping3",
+    "hydra": "hydra",
+    "iodine": "iodine",
+    "dhclient": "dhclient",
+    "nmap": "nmap",
+    "sshd": "sshd",
+    "udhcpc": "udhcpc",
     "ndisc6": "rdisc6",
     "tshark": "tshark",
     "tcpdump": "tcpdump",
