@@ -47,6 +47,16 @@ BINARIES = {
     "prometheus": "prometheus",
     "iproute2": "ip",
     "nftables": "nft",
+    "nmap": "nmap",
+    "hping3": "hping3",
+    "iodine": "iodined",
+    "hydra": "hydra",
+    "sshd": "sshd",
+    "dnsmasq": "dnsmasq",
+    "udhcpc": "udhcpc",
+    "dhclient": "dhclient",
+    "dsniff": "arpspoof",
+    "arping": "arping",
 }
 
 

@@ -43,6 +43,7 @@ PACKAGES = {
     "snmp": "snmpget",
     "snmpd": "snmpd",
     "tcpdump": "tcpdump",
+    "arping": "arping",
     "thc-ipv6": "atk6-fake_router26",
     "tshark": "tshark",
     "udhcpc": "udhcpc",

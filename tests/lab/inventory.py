@@ -75,7 +75,7 @@ devices:
     router: true
     segments: [county, bureau]
     advertises: ["{lan}"]
-    addresses: ["{lan_address}", "{lan_link_local}"]
+    addresses: ["{lan_address}", "{lan_link_local}", "10.100.160.1"]
     macs: ["{lan_mac}", "{backbone_mac}"]
     level: 3
     responsible: {{authority: wang, operator: li, user: li}}
