@@ -32,6 +32,7 @@ BINARIES = {
     "nginx": "nginx",
     "bind9": "named",
     "thc-ipv6": "atk6-fake_router26",
+    "arping": "arping",
     "dnsmasq": "dnsmasq",
     "dsniff": "arpspoof",
     "hping3": "hping3",
@@ -47,16 +48,6 @@ BINARIES = {
     "prometheus": "prometheus",
     "iproute2": "ip",
     "nftables": "nft",
-    "nmap": "nmap",
-    "hping3": "hping3",
-    "iodine": "iodined",
-    "hydra": "hydra",
-    "sshd": "sshd",
-    "dnsmasq": "dnsmasq",
-    "udhcpc": "udhcpc",
-    "dhclient": "dhclient",
-    "dsniff": "arpspoof",
-    "arping": "arping",
 }
 
 
