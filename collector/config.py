@@ -193,6 +193,17 @@ class Operations(Section, frozen=True):
         float,
         Meta(description="a closed incident can be changed so long; its records are kept as alerts are", ge=1, le=400),
     ] = 7.0
+    operator: Annotated[
+        Literal["organ", "other"],
+        Meta(
+            description="which reporting clocks hold where no critical information infrastructure is concerned: "
+            "organ (central or state organ) or other (any other network operator)"
+        ),
+    ] = "other"
+    reporting: Annotated[
+        tuple[str, ...],
+        Meta(description="files and folders of reporting clocks, in addition to those that come with the program"),
+    ] = ()
     hold_s: Annotated[
         float, Meta(description="so long it must still measure as over before it is closed", ge=0, le=86_400)
     ] = 60.0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collector.detect import Detector
     from collector.feed import Feed
     from collector.incidents.desk import Desk
+    from collector.incidents.reporting import Regulation
     from collector.inventory_source import InventorySource
     from collector.lease import Lease
     from collector.ledger import Ledgers
@@ -53,6 +54,8 @@ class Services:
     """What may be done with incidents."""
     lease: Lease
     """Says whether this collector leads (collector/operations.py)."""
+    regulations: tuple[Regulation, ...]
+    """Reporting clocks: who has to report what how soon."""
     responses: Responses
     posture: BookSource
     """Indicators, warnings and the scale of scores."""

@@ -14,10 +14,13 @@ from collector.config import CollectorConfig, component_config
 from collector.enricher import Enricher, EnricherContext
 from collector.feed import Feed
 from collector.home import Home
+from collector.incidents import reporting
 from collector.incidents.desk import Desk
 from collector.incidents.escalate import Escalate
 from collector.incidents.facts import RuleFacts
 from collector.incidents.group import Group
+from collector.incidents.remind import Remind
+from collector.incidents.reporting import Regulation
 from collector.incidents.responsibility import Raising
 from collector.incidents.sight import Sight
 from collector.incidents.verify import Verify
@@ -119,6 +122,7 @@ def make_services(
         trail=trail,
         desk=desk,
         lease=Lease(store, clock, identity),
+        regulations=read_regulations(config, home, report),
         responses=Responses(
             store,
             clock,
@@ -170,14 +174,26 @@ def rule_facts(detector: detect.Detector) -> Callable[[str], RuleFacts | None]:
             info.quiet_ms,
             info.has_proof,
             info.over_when,
+            info.description,
+            info.action,
         )
 
     return facts
 
 
+def read_regulations(config: CollectorConfig, home: Home, report: Report) -> tuple[Regulation, ...]:
+    """The reporting clocks that come with the program, and the configured ones."""
+    paths = [shipped.rules() / "reporting", *map(home.within, config.operations.reporting)]
+    found, problems = reporting.read(paths)
+    if problems:
+        report.warn("reporting", f"{len(problems)} problem(s), these files are not in use; the first: {problems[0]}")
+    return found
+
+
 def make_parts(services: Services) -> list[Part]:
     """What the leader goes through, in the order of collector/operation.py."""
     options = services.config.operations
+    remind = Remind(services.desk, lambda: services.regulations, options.operator, services.clock, services.report)
     return [
         Group(
             services.desk,
@@ -186,6 +202,7 @@ def make_parts(services: Services) -> list[Part]:
             services.report,
             reopen_ms=int(options.reopen_hours * 3_600_000),
             keep_ms=int(options.keep_days * 86_400_000),
+            needed=remind.running,
         ),
         Verify(
             services.desk,
@@ -195,6 +212,7 @@ def make_parts(services: Services) -> list[Part]:
             services.report,
             hold_ms=int(options.hold_s * 1000),
         ),
+        remind,
         make_escalate(services),
         make_posture(services),
     ]

@@ -40,8 +40,8 @@ from telemetry.verdict import Text
 MAX_BYTES = 4 * 1024 * 1024
 MAX_CONDITION = 2_000
 MAX_PARENTHESES = 20
-NOT_RULES = frozenset({"posture", "playbooks"})
-"""Folders beside the rules that hold other data (collector/posture, collector/response)."""
+NOT_RULES = frozenset({"posture", "playbooks", "reporting"})
+"""Folders beside the rules that hold other data (collector/posture, collector/response, collector/incidents)."""
 PROOF = ("tengwang", "over", "proof")
 
 

@@ -192,7 +192,7 @@ class Desk:
             done = f"{clock}:done"
             if done in incident.clocks:
                 return incident
-            return lifecycle.noted(replace(incident, clocks=(*incident.clocks, done)), entry)
+            return lifecycle.noted(replace(incident, clocks={**incident.clocks, done: entry.at_ms}), entry)
 
         return self._done("incident-reported", by, self.docket.change(id, change), clock)
 

@@ -12,7 +12,7 @@ is further found is one incident more, of that rule and unit as a whole.
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -52,13 +52,16 @@ class Group:
         *,
         reopen_ms: int = DAY_MS,
         keep_ms: int = 7 * DAY_MS,
+        needed: Callable[[Incident, int], bool] = lambda _incident, _now_ms: False,
     ) -> None:
+        """``needed``: is the document of this closed incident still needed at this time?"""
         self._desk = desk
         self._store = store
         self._clock = clock
         self._report = report
         self._reopen_ms = reopen_ms
         self._keep_ms = keep_ms
+        self._needed = needed
         self._id_of: collections.OrderedDict[str, str] = collections.OrderedDict()
         self._made: dict[tuple[str, str], collections.deque[int]] = {}
         self._suppressions: list[Suppression] = []
@@ -247,7 +250,8 @@ class Group:
             return
         self._tidied_at = self._clock.monotonic()
         for incident in self._desk.docket.all():
-            if incident.state in (State.CLOSED, State.FALSE_POSITIVE) and now_ms - incident.closed_ms > self._keep_ms:
+            over = incident.state in (State.CLOSED, State.FALSE_POSITIVE)
+            if over and now_ms - incident.closed_ms > self._keep_ms and not self._needed(incident, now_ms):
                 try:
                     self._desk.docket.remove(incident)
                 except Permanent as error:

@@ -41,7 +41,9 @@ def sqlite_at(folder: Path, clock: ManualClock) -> Store:
     return sqlite.build(sqlite.Config(reserve_mb=0), StoreContext(folder, clock, Report(clock)))
 
 
-def alert(key: str, at_ms: int, number: int = 1, rule: str = RULE.id, collector: str = "c1", **more: object) -> Record:
+def alert(
+    key: str, at_ms: int, number: int = 1, rule: str = RULE.id, collector: str = "c1", fields: Event | None = None
+) -> Record:
     """Always the same for the same key, time and number."""
     name = hashlib.blake2b(f"{rule}{key}{at_ms}{number}".encode(), digest_size=16).hexdigest()
     facts = RULES[rule]
@@ -64,7 +66,7 @@ def alert(key: str, at_ms: int, number: int = 1, rule: str = RULE.id, collector:
             "source.mac": "02:00:00:00:00:0b",
         }
     )
-    doc.update(more)  # type: ignore[arg-type]
+    doc.update(fields or {})
     return Record(Kind.ALERT, name, doc)
 
 

@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -223,7 +224,7 @@ def test_killed_anywhere_and_read_again_it_is_one_incident_of_each_key(
     """Leaders die between any two writes; the next reads everything again. In the end: one incident a key, all
     alerts counted once."""
     store, clock, own = bench.store, bench.clock, f"{next(EXAMPLES)}-"
-    records = [alert(own + key, NOW + at, at, **{"tengwang.unit.id": own}) for key, at in alerts]
+    records = [alert(own + key, NOW + at, at, fields={"tengwang.unit.id": own}) for key, at in alerts]
     store.write(records)
     chance = random.Random(seed)
     for number, left in enumerate(deaths):
@@ -257,7 +258,7 @@ def test_two_that_both_believe_to_lead_make_one_incident_of_each_key(
     for side in sides:
         side.group.begin(NOW)
     for who, key, at in moves:
-        sides[who].give(alert(own + key, NOW + at, at, **{"tengwang.unit.id": own}))
+        sides[who].give(alert(own + key, NOW + at, at, fields={"tengwang.unit.id": own}))
     found = [one for one in bench.desk.docket.all(0) if one.key.startswith(own)]
     expected: dict[str, set[int]] = {}
     for _, key, at in moves:
@@ -271,7 +272,7 @@ def test_two_people_and_the_leader_at_once_lose_nothing(bench: Bench) -> None:
     one = bench.only()
     other = Bench(bench.store, bench.clock, "c2")
     read = bench.store.read_state
-    between = [
+    between: list[Callable[[], object]] = [
         lambda: other.desk.note(one.id, "wang", "I look at the switch"),
         lambda: other.give(alert("a", NOW + 5, 5)),
     ]

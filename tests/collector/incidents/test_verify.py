@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from collector.incidents.model import Incident, State
@@ -72,7 +73,7 @@ class World:
             for name, record in self.agents.items():
                 if name in self.silent:
                     continue
-                self.agents[name] = AgentRecord(**{**_fields(record), "last_seen_ms": now})
+                self.agents[name] = msgspec.structs.replace(record, last_seen_ms=now)
                 if step % 2 == 0:
                     made = event(now + self.skew[name], "tengwang.agent", "status", kind="state")
                     made["process.uptime"] = (now - self.started[name]) // 1000
@@ -88,13 +89,9 @@ class World:
     def only(self) -> Incident:
         return self.bench.only()
 
-    def find(self, rule: str = RULE.id, **more: object) -> Incident:
-        self.bench.give(alert("a", self.clock.now_ms(), rule=rule, **more))
+    def find(self, rule: str = RULE.id) -> Incident:
+        self.bench.give(alert("a", self.clock.now_ms(), rule=rule))
         return self.only()
-
-
-def _fields(record: AgentRecord) -> dict[str, object]:
-    return {name: getattr(record, name) for name in record.__struct_fields__}
 
 
 @pytest.fixture
@@ -118,7 +115,7 @@ def test_quiet_while_the_agent_sees_is_verified_and_then_closed(world: World) ->
 @pytest.mark.parametrize("skew_ms", [-26 * 3_600_000, 3_600_000])
 def test_an_agents_wrong_clock_does_not_matter(world: World, skew_ms: int) -> None:
     world.join("agent-1", skew_ms)
-    world.bench.give(alert("a", NOW + skew_ms, **{"event.ingested": NOW}))
+    world.bench.give(alert("a", NOW + skew_ms, fields={"event.ingested": NOW}))
     assert world.run(29).state is State.FOUND
     assert world.run(4).state is State.CLOSED
 
@@ -156,10 +153,10 @@ def test_an_agent_that_was_started_again_counts_from_its_start(world: World) -> 
 def test_every_agent_that_raised_it_must_see_but_not_one_that_is_gone_for_good(world: World) -> None:
     world.join("agent-2")
     world.find()
-    world.bench.give(alert("a", NOW + 1, 2, **{"agent.id": "agent-2"}))
+    world.bench.give(alert("a", NOW + 1, 2, fields={"agent.id": "agent-2"}))
     world.silent.add("agent-2")
     assert world.run(60).state is State.FOUND
-    world.agents["agent-2"] = AgentRecord(**{**_fields(world.agents["agent-2"]), "revoked": True})
+    world.agents["agent-2"] = msgspec.structs.replace(world.agents["agent-2"], revoked=True)
     assert world.run(5).state is State.CLOSED
 
 
