@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import re
 import threading
+import warnings
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -37,7 +38,10 @@ class Apprise:
         self._url = secret(context.home, config.url_file, "url_file") or config.url
         self._timeout_s = config.timeout_s
         self._busy = threading.Lock()
-        if apprise.Apprise.instantiate(self._filled(None), suppress_exceptions=True) is None:
+        with warnings.catch_warnings():  # some of its hundred plug-ins use what Python is about to drop
+            warnings.simplefilter("ignore", DeprecationWarning)
+            known = apprise.Apprise.instantiate(self._filled(None), suppress_exceptions=True)
+        if known is None:
             raise ConfigError.one("notifiers: apprise: url", "Apprise does not know such a URL", "see its wiki")
 
     def notify(self, message: Message) -> Sent:

@@ -59,6 +59,8 @@ class Smtp:
         try:
             with deadline(self._config.timeout_s, self._socket(server)):
                 self._deliver(server, mail, message.to.email)
+        except TimeoutError as error:
+            raise Transient(f"{self._config.host}: {_told(error)}") from error
         finally:
             server.close()
         return Sent()
