@@ -58,6 +58,8 @@ def _environment() -> jinja2.Environment:
 ENVIRONMENT = _environment()
 _menu_of: list[tuple[str, str, str]] = [
     ("/", "Overview", "overview"),
+    ("/posture", "Posture", "posture"),
+    ("/wall", "Wall", "wall"),
     ("/agents", "Agents", "agents"),
     ("/events", "Events", "events"),
     ("/incidents", "Incidents", "incidents"),

@@ -80,9 +80,9 @@ def test_the_same_scores_from_each_engine_at_any_time(store: Store, reference: S
         twins.NOW - 48 * HOUR,
         twins.NOW - 9 * 24 * HOUR,
     ):
-        one, other = everything(store, tree, at_ms), everything(reference, tree, at_ms)
-        assert msgspec.to_builtins(one[1]) == msgspec.to_builtins(other[1]), at_ms
-        seen.add(tuple(made.score for made in one[1].own.values()))
+        (_, scores), (_, other) = everything(store, tree, at_ms), everything(reference, tree, at_ms)
+        assert msgspec.to_builtins(scores) == msgspec.to_builtins(other), at_ms
+        seen.add(tuple(made.score for made in scores.own.values()))
     assert len(seen) >= 4, "the scores of five different times can not be the same by chance"
     reference.close()
 
