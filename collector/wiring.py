@@ -37,7 +37,9 @@ from collector.pipeline import Pipeline
 from collector.posture.part import Posture
 from collector.posture.source import BookSource
 from collector.registry import Registry
+from collector.response.evidence import Evidence
 from collector.response.ground import Grounds
+from collector.response.respond import Respond
 from collector.response.responses import Responses
 from collector.services import Services
 from collector.standing import Standing
@@ -136,11 +138,12 @@ def make_services(
                 inventory,
                 registry,
                 playbook_paths(config, home),
-                family_of=lambda rule: family(detector, rule),
+                families_of=lambda rule: families(detector, rule),
                 collectors=lambda: own_addresses(config),
                 protected=config.response.protected,
                 automatic=config.response.automatic,
             ),
+            lambda: desk,
         ),
         posture=BookSource(rule_paths(config, home), report),
         paging=make_paging(
@@ -213,9 +216,28 @@ def make_parts(services: Services) -> list[Part]:
             hold_ms=int(options.hold_s * 1000),
         ),
         remind,
+        make_respond(services),
         make_escalate(services),
         make_posture(services),
     ]
+
+
+def make_respond(services: Services) -> Respond:
+    facts = rule_facts(services.detector)
+
+    def datasets(rule: str) -> tuple[str, ...]:
+        found = facts(rule)
+        return found.datasets if found is not None else ()
+
+    return Respond(
+        services.responses,
+        services.desk,
+        Evidence(services.store, services.registry.agents, datasets),
+        services.responses.abilities,
+        services.trail,
+        services.clock,
+        services.report,
+    )
 
 
 def make_escalate(services: Services) -> Escalate:
@@ -268,9 +290,11 @@ def playbook_paths(config: CollectorConfig, home: Home) -> list[Path]:
     return [*packaged, *map(home.within, config.response.paths)]
 
 
-def family(detector: detect.Detector, rule: str) -> str:
-    """The folder that a rule stands in: ndp, flow ..."""
-    return next((Path(info.path).parent.name for info in detector.rules() if info.id == rule), "")
+def families(detector: detect.Detector, rule: str) -> frozenset[str]:
+    """The family that a rule says it is of, and the folder that it stands in."""
+    return frozenset(
+        word for info in detector.rules() if info.id == rule for word in (info.family, Path(info.path).parent.name)
+    )
 
 
 def own_addresses(config: CollectorConfig) -> list[str]:
