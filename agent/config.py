@@ -18,7 +18,7 @@ from telemetry import component, config
 from telemetry.errors import ConfigError, Problem
 
 INPUTS = "agent.inputs"
-DEFAULT_INPUTS = ("host", "ndp", "packets", "snmp", "readiness")
+DEFAULT_INPUTS = ("host", "ndp", "packets", "snmp", "readiness", "arp", "dhcp", "dns", "sources", "terminals")
 
 
 class LogLevel(enum.StrEnum):

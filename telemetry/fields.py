@@ -195,6 +195,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.dns.names", LONG, "Different names in the period", "域名数", "Different names"), F("tengwang.dns.nxdomain", LONG, "NXDOMAIN answers in the period", "NXDOMAIN数", "NXDOMAIN"),
     F("tengwang.dns.servfail", LONG, "SERVFAIL answers in the period", "SERVFAIL数", "SERVFAIL"), F("tengwang.dns.label_length", DOUBLE, "Mean length of the part below the registered domain", "子域平均长度", "Mean label length"),
     F("tengwang.dns.entropy", DOUBLE, "Shannon entropy of the part below the registered domain", "子域熵", "Label entropy", "bit/char"), F("tengwang.dns.bytes", LONG, "DNS payload bytes in the period", "DNS字节", "DNS bytes", "byte"),
+    F("tengwang.dns.malformed", LONG, "Packets on port 53 in the period that are no DNS", "非DNS包数", "No DNS"),
     # --- what one source does (agent/inputs/sources: scans, floods, log-in attempts)
     F("tengwang.source.activity.targets", LONG, "Different destination addresses in the period", "目的地址数", "Targets"), F("tengwang.source.activity.ports", LONG, "Different destination ports in the period", "目的端口数", "Ports"),
     F("tengwang.source.activity.syn", LONG, "TCP connection attempts in the period", "连接尝试数", "Attempts"), F("tengwang.source.activity.refused", LONG, "Attempts answered by RST in the period", "被拒连接数", "Refused attempts"),
