@@ -63,6 +63,7 @@ _menu_of: list[tuple[str, str, str]] = [
     ("/agents", "Agents", "agents"),
     ("/events", "Events", "events"),
     ("/incidents", "Incidents", "incidents"),
+    ("/on-call", "On call", "oncall"),
     ("/alerts", "Alerts", "alerts"),
     ("/devices", "Devices", "devices"),
     ("/readiness", "Readiness", "readiness"),

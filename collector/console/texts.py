@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from collector.console import texts_incidents
+from collector.console import texts_incidents, texts_oncall
 
 ZH: Mapping[str, str] = {
     **texts_incidents.ZH,
+    **texts_oncall.ZH,
     # --- frame
     "Tengwang": "滕网",
     "Security operations monitoring": "安全运营监测平台",
