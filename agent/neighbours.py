@@ -24,7 +24,7 @@ FLOORS = {ndp.SOLICIT_ROUTER: 50, ndp.ADVERTISE_ROUTER: 50, ndp.SOLICIT_NEIGHBOR
 MACS, TARGETS, PREFIXES = 0, 1, 2
 MOST_INTERFACES, MOST_REFUSED = 256, 1024
 Told = tuple[int, Event]
-"""Interface index and event."""
+"""Index of the interface that stands for the segment, and event."""
 
 
 class Neighbours:

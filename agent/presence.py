@@ -16,7 +16,7 @@ CHANGE_S = 10.0
 """How often at most the changes of one terminal are told."""
 
 Key = tuple[int, bytes]
-"""Interface index and MAC."""
+"""Index of the interface that stands for the segment, and MAC."""
 
 
 class Change(enum.StrEnum):

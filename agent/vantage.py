@@ -23,6 +23,8 @@ REFRESH_S = 15.0
 """How often interfaces and addresses are looked at again."""
 UNKNOWN_S = 1.0
 """How often at most when a packet goes out from an address that is not known as an own one."""
+JOINING = frozenset({"bridge", "bond", "team"})
+"""Kinds of interface whose members are one segment."""
 STACKED = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"})
 LOOPBACK = 772
 UNSPECIFIED = frozenset({bytes(4), bytes(16)})
@@ -35,6 +37,13 @@ def repeating(links: Iterable[rtnetlink.Link]) -> frozenset[int]:
     return frozenset(link.index for link in links if link.index in masters or (link.kind in STACKED and link.lower))
 
 
+def segments(links: Iterable[rtnetlink.Link]) -> dict[int, int]:
+    """The interface that stands for the segment of each one that is a member of it."""
+    links = list(links)
+    joining = {link.index for link in links if link.kind in JOINING}
+    return {link.index: link.master for link in links if link.master in joining}
+
+
 class Vantage:
     """A snapshot of netlink that is renewed when it is old or when a packet does not fit it."""
 
@@ -43,6 +52,7 @@ class Vantage:
         self._report = report
         self._read_at = float("-inf")
         self._own: frozenset[bytes] = frozenset()
+        self._segments: dict[int, int] = {}
         self.names: dict[int, str] = {}
         self.repeating: frozenset[int] = frozenset()
         self.loopback = 0
@@ -63,6 +73,7 @@ class Vantage:
         self._own = frozenset(ipaddress.ip_address(address.ip).packed for address in addresses)
         self.names = {link.index: link.name for link in links}
         self.repeating = repeating(links)
+        self._segments = segments(links)
         self.loopback = next((link.index for link in links if link.hardware == LOOPBACK), 0)
         return before != (self.names, self.repeating)
 
@@ -72,6 +83,10 @@ class Vantage:
             return True
         self.refresh(UNKNOWN_S)
         return source in self._own
+
+    def segment(self, index: int) -> int:
+        """The interface that stands for the segment which this one is on: a bridge for its ports, else itself."""
+        return self._segments.get(index, index)
 
     def is_own(self, address: bytes) -> bool:
         return address in self._own

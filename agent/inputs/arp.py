@@ -83,7 +83,7 @@ class ArpInput:
         packet = arp.decode(taken.frame, taken.vlan)
         if self._listener.forwarded(taken, packet.sender):
             return
-        place = (taken.interface, packet.vlan)
+        place = (self._listener.vantage.segment(taken.interface), packet.vlan)
         operation = packet.operation
         if operation == "probe":
             claim = self._claims.ask(place, packet.target, packet.sender_mac, now)

@@ -168,7 +168,7 @@ class NdpInput:
         """Fold, drop or tell one message. Raises Permanent where it is malformed."""
         if message.type not in ndp.NAMES:
             return
-        if (shown := self._neighbours.see(message, index, now, now_ms)) is not None:
+        if (shown := self._neighbours.see(message, self._vantage.segment(index), now, now_ms)) is not None:
             self._context.emit(self._placed(shown, index))
         source, mac = addresses.text(message.source), addresses.mac(message.source_mac)
         identified = self._register.identified(source, mac)

@@ -82,7 +82,7 @@ class TerminalsInput:
             address, name = _signs(frame, taken.vlan, mac)
         finally:
             text = addresses.text(address) if address and address not in UNSPECIFIED else ""
-            self._presence.see((taken.interface, mac), text, name, now, now_ms)
+            self._presence.see((self._listener.vantage.segment(taken.interface), mac), text, name, now, now_ms)
 
     def _tick(self, now: float, now_ms: int) -> None:
         self._registered = self._registered.renewed(self._context.work())

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from agent.decoders.rtnetlink import Counters, Link
-from agent.vantage import Vantage, repeating
+from agent.vantage import Vantage, repeating, segments
 from telemetry.clock import ManualClock
 from telemetry.report import Report
 
@@ -23,6 +23,12 @@ def test_what_stands_on_another_interface_repeats_it() -> None:
         link(9, "wireguard"),
     ]
     assert repeating(links) == {5, 6}
+
+
+def test_ports_of_a_bridge_are_one_segment_and_members_of_a_vrf_are_not() -> None:
+    links = [link(2, master=5), link(3, master=5), link(4, master=6), link(5, "bridge"), link(6, "vrf"), link(7)]
+    assert segments(links) == {2: 5, 3: 5}
+    assert Vantage(ManualClock(), Report()).segment(7) == 7
 
 
 def test_this_hosts_own_addresses_are_known_and_others_are_not() -> None:
