@@ -145,7 +145,6 @@ def _render(request: web.Request, view: View, status: int, **values: Any) -> web
     )
     answer = web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
     answer.headers["Content-Language"] = view.language
-    answer.headers["Referrer-Policy"] = "no-referrer"  # the address is the authority
     answer.headers["X-Robots-Tag"] = "noindex"
     answer.set_cookie(NONCE_COOKIE, nonce, path="/", httponly=True, samesite="Strict", secure=request.secure)
     return answer
