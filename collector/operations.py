@@ -53,7 +53,6 @@ class Operations:
         parts: Sequence[Part],
         clock: Clock,
         report: Report,
-        others: Callable[[], bool],
     ) -> None:
         self._store = store
         self._standing = standing
@@ -62,8 +61,6 @@ class Operations:
         self._parts = tuple(parts)
         self._clock = clock
         self._report = report
-        self._others = others
-        """Are there other collectors on this store?"""
         self._catch_up = CatchUp(store, clock, lease.holder)
         self._known = Known()
         self._again: dict[str, list[Record]] = {}
@@ -141,8 +138,7 @@ class Operations:
                 self._go_through(self._catch_up.everything(), again=True)
                 self._behind = False
             self._hand_over(taken)
-            if self._others():
-                self._go_through(self._catch_up.of_others())
+            self._go_through(self._catch_up.of_others())
             self._save_now_and_then()
         except Stopped:
             self._fall_behind()

@@ -280,7 +280,6 @@ def make_operations(services: Services) -> Operations:
         parts=make_parts(services),
         clock=services.clock,
         report=services.report,
-        others=lambda: bool(services.registry.others),
     )
 
 

@@ -52,13 +52,11 @@ class Sees:
 class Side:
     """One collector on a store that others share."""
 
-    def __init__(
-        self, store: Store, name: str = "c1", offset_ms: int = 0, parts: tuple[Part, ...] = (), others: bool = True
-    ) -> None:
+    def __init__(self, store: Store, name: str = "c1", offset_ms: int = 0, parts: tuple[Part, ...] = ()) -> None:
         self.clock = ManualClock(NOW + offset_ms)
         self.bench = Bench(store, self.clock, name)
         self.sees = Sees()
-        self.loop: Operations = self.bench.operations((*parts, self.sees), others)
+        self.loop: Operations = self.bench.operations((*parts, self.sees))
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -90,7 +88,7 @@ def both(one: Side, two: Side, seconds: float) -> None:
 
 
 def test_what_the_own_pipeline_stored_is_seen_once(store: Store) -> None:
-    side = Side(store, others=False)
+    side = Side(store)
     side.advance(1)
     records = [side.alert(n) for n in range(5)] + [proof("key-1", NOW)]
     side.store(*records)
@@ -295,7 +293,7 @@ def test_two_leaders_at_once_group_everything_once(store: Store) -> None:
     sides = []
     for name in ("c1", "c2"):
         side = Side(store, name)
-        side.loop = side.bench.operations((side.bench.group,), True)
+        side.loop = side.bench.operations((side.bench.group,))
         sides.append(side)
     one, two = sides
     one.advance(1)
@@ -336,7 +334,7 @@ def test_on_elasticsearch_two_collectors_make_one_incident_of_each_key_and_miss_
     sides = [Side(stores[n], f"c{n}") for n in (0, 1)]
     for side in sides:
         side.clock.ms = SystemClock().now_ms()
-        side.loop = side.bench.operations((side.bench.group, side.sees), True)
+        side.loop = side.bench.operations((side.bench.group, side.sees))
         side.advance(1)
     records: list[Record] = []
     for round_ in range(6):

@@ -47,9 +47,10 @@ class Person:
             return answer.status, await answer.json(content_type=None)
 
     async def find(self, *macs: str) -> list[str]:
-        """Rogue routers are seen, and the leader looks."""
-        agent = await self.site.enrol("hgt-probe", "hgt")
-        await self.site.feed(agent, [rogue(self.site.clock.now_ms(), mac) for mac in macs])
+        """Rogue routers are seen, each in a unit of its own, and the leader looks."""
+        for unit, mac in zip(("hgt", "ncx"), macs, strict=False):
+            agent = await self.site.enrol(f"{unit}-probe", unit)
+            await self.site.feed(agent, [rogue(self.site.clock.now_ms(), mac)])
         await asyncio.to_thread(self.operations.keep)
         await asyncio.to_thread(self.operations.step)
         _, found = await self.get(API)

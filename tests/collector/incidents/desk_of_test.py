@@ -106,7 +106,7 @@ class Bench:
         self.lease = Lease(store, clock, name)
         self.group = Group(self.desk, store, clock, self.report)
 
-    def operations(self, parts: Iterable[Part] | None = None, others: bool = False) -> Operations:
+    def operations(self, parts: Iterable[Part] | None = None) -> Operations:
         return Operations(
             store=self.store,
             standing=Standing(self.clock, self.report),
@@ -115,7 +115,6 @@ class Bench:
             parts=tuple(parts) if parts is not None else (self.group,),
             clock=self.clock,
             report=self.report,
-            others=lambda: others,
         )
 
     def give(self, *alerts: Record) -> None:
