@@ -105,14 +105,14 @@ def oncall(services: Services) -> OnCallView:
     return OnCallView(
         tuple(shifts),
         tuple(overrides),
-        tuple(map(_page, paging.outbox.all()[:SHOWN])),
-        tuple(map(_page, paging.outbox.dead()[:SHOWN])),
+        tuple(map(page_view, paging.outbox.all()[:SHOWN])),
+        tuple(map(page_view, paging.outbox.dead()[:SHOWN])),
         tuple(channels),
         tuple(TroubleView(t.code, t.text, t.detail, t.since_ms) for t in paging.dead_man.troubles),
     )
 
 
-def _page(page: Page) -> PageView:
+def page_view(page: Page) -> PageView:
     return PageView(
         page.id,
         page.incident,
