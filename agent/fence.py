@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, product
 
 import msgspec
 
@@ -156,8 +156,8 @@ def commands(order: Order, match: Match, where: Iterable[Hook], seconds: int) ->
             made_chain = _named(family, f"o_{order.id}_{hook.name}{number}")
             base = {**made_chain, "type": "filter", "hook": hook.name, "prio": PRIORITY, "policy": "accept"}
             yield {"add": {"chain": {**base, "dev": device} if device else base}}
-            for kind, _, _, left in ends:
-                expression = [*_bridge(hook), _equal(left, f"@o_{order.id}_{kind}"), *_narrowed(match)]
+            for (kind, _, _, left), narrowed in product(ends, _narrowed(match)):
+                expression = [*_bridge(hook), _equal(left, f"@o_{order.id}_{kind}"), *narrowed]
                 expression += [{"counter": {"packets": 0, "bytes": 0}}, {"drop": None}]
                 rule = {"family": family, "table": TABLE, "chain": made_chain["name"], "comment": f"order {order.id}"}
                 yield {"add": {"rule": {**rule, "expr": expression}}}
@@ -180,11 +180,22 @@ def _bridge(hook: Hook) -> list[Json]:
     return [_equal({"meta": {"key": "iifname"}}, names)]
 
 
-def _narrowed(match: Match) -> list[Json]:
-    found = [_equal(_payload("icmpv6", "type"), ROUTER_ADVERTISEMENT)] if match.advertisements else []
+def _narrowed(match: Match) -> list[list[Json]]:
+    """What else must hold, for each rule.
+
+    The kernel finds the ICMPv6 type behind extension headers, but not in a later fragment. Hosts must not take
+    neighbour discovery in fragments (RFC 6980); for those that do, this sender's fragments to multicast groups go too.
+    """
+    if match.advertisements:
+        groups = {"prefix": {"addr": "ff00::", "len": 8}}
+        fragment = _equal({"exthdr": {"name": "frag"}}, True)
+        return [
+            [_equal(_payload("icmpv6", "type"), ROUTER_ADVERTISEMENT)],
+            [_equal(_payload("ip6", "daddr"), groups), fragment],
+        ]
     if match.over_a_second:
-        found.append({"limit": {"rate": match.over_a_second, "per": "second", "inv": True}})
-    return found
+        return [[{"limit": {"rate": match.over_a_second, "per": "second", "inv": True}}]]
+    return [[]]
 
 
 def _payload(protocol: str, field: str) -> Json:

@@ -70,7 +70,7 @@ class Nft:
             return out
         said = " ".join(errors.split())[:300]
         if "Operation not permitted" in said or "Permission denied" in said:
-            raise Permanent("not_permitted", f"{said}; it needs CAP_NET_ADMIN")
+            raise Permanent("not_permitted", f"{said}; it needs CAP_NET_ADMIN, ambient as nft is another program")
         if "No such file or directory" in said:
             raise Permanent("not_there", said)
         if "not supported" in said:

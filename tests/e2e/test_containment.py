@@ -62,7 +62,7 @@ class Bureau:
 
     def proposed(self) -> Fields:
         wanted = {"state": "proposed", "action": "drop_rogue_ra", "agent_name": "switch"}
-        found: list[Fields] = self.site.eventually("it is proposed", lambda: self.actions(**wanted), 30)
+        found: list[Fields] = self.site.eventually("it is proposed", lambda: self.actions(**wanted), 90)
         return found[0]
 
     def rogue(self) -> str:
@@ -108,31 +108,31 @@ def bureau(request: pytest.FixtureRequest) -> Iterator[Bureau]:
             listed = site.collector.get("abilities")["agents"]
             return any(one["scope"] == "segment" and "drop_rogue_ra" in one["allowed"] for one in listed)
 
-        site.eventually("the switch's agent may contain", able, 30)
+        site.eventually("the switch's agent may contain", able, 90)
         yield made
 
 
 def test_the_block_is_effective_by_the_terminals_own_view_and_its_undo_verified(bureau: Bureau) -> None:
-    bureau.lab.start_rogue_ra(seconds=240)
+    bureau.lab.start_rogue_ra(seconds=600)
     proposal = bureau.proposed()
     assert proposal["target"] == bureau.lab["intruder"].spec.mac("bureau")
     assert bureau.takes_rogue(5), "before the block the terminal takes the rogue prefix"
 
     began = time.monotonic()
     bureau.decide(proposal["id"], "approve")
-    bureau.site.eventually("rules on the switch", lambda: proposal["id"] in bureau.rules(), 15)
+    bureau.site.eventually("rules on the switch", lambda: proposal["id"] in bureau.rules(), 60)
     figures = {"rules": time.monotonic() - began}
-    bureau.becomes(proposal["id"], "applied", 15)
+    bureau.becomes(proposal["id"], "applied", 60)
     figures["applied"] = time.monotonic() - began
     assert not bureau.takes_rogue(5), "behind the block it does not"
 
-    effective = bureau.becomes(proposal["id"], "effective", 90)
+    effective = bureau.becomes(proposal["id"], "effective", 150)
     figures["effective"] = time.monotonic() - began
     assert effective["packets"] > 0
     assert bureau.lab["intruder"].alive("rogue-ra"), "the intruder goes on all the time"
 
     bureau.decide(proposal["id"], "withdraw")
-    bureau.becomes(proposal["id"], "undone", 30)
+    bureau.becomes(proposal["id"], "undone", 90)
     assert "tengwang" not in bureau.rules()
     assert bureau.takes_rogue(5), "traffic passes again"
     bureau.lab.stop_rogue_ra()
@@ -140,23 +140,23 @@ def test_the_block_is_effective_by_the_terminals_own_view_and_its_undo_verified(
 
 
 def test_an_intruder_that_changes_its_mac_is_shown_and_paged(bureau: Bureau) -> None:
-    bureau.lab.start_rogue_ra(seconds=240)
+    bureau.lab.start_rogue_ra(seconds=600)
     former = bureau.actions(action="drop_rogue_ra", agent_name="switch")[-1]
     again = bureau.decide(former["id"], "again")
     bureau.decide(again["id"], "approve")
-    bureau.becomes(again["id"], "applied", 15)
+    bureau.becomes(again["id"], "applied", 60)
     assert not bureau.takes_rogue(3)
 
     bureau.lab.stop_rogue_ra()
     bureau.lab["intruder"].run("ip", "link", "set", "bureau", "address", OTHER_MAC)
-    bureau.lab.start_rogue_ra(seconds=120)
-    shown = bureau.becomes(again["id"], "applied_not_effective", 60)
+    bureau.lab.start_rogue_ra(seconds=300)
+    shown = bureau.becomes(again["id"], "applied_not_effective", 120)
     assert shown["why"] == "goes_on"
     assert bureau.takes_rogue(5), "the terminal's own view agrees"
     history = bureau.site.collector.get(f"incidents/{again['incident']}/history")
     assert "page_needed" in json.dumps(history)
     bureau.decide(again["id"], "withdraw")
-    bureau.becomes(again["id"], "undone", 30)
+    bureau.becomes(again["id"], "undone", 90)
     bureau.lab.stop_rogue_ra()
 
 
@@ -165,14 +165,14 @@ def test_an_agent_that_is_killed_undoes_what_nobody_confirms_and_stops_clean(bur
     former = bureau.actions(action="drop_rogue_ra", agent_name="switch")[-1]
     again = bureau.decide(former["id"], "again")
     bureau.decide(again["id"], "approve")
-    bureau.becomes(again["id"], "applied", 15)
+    bureau.becomes(again["id"], "applied", 60)
     bureau.agent.kill()
     assert again["id"] in bureau.rules(), "the rules hold while the agent is away"
     bureau.agent.start()
     seen = bureau.actions(id=again["id"])[0]["reported"]
-    bureau.site.eventually("it reports again", lambda: bureau.actions(id=again["id"])[0]["reported"] > seen, 40)
+    bureau.site.eventually("it reports again", lambda: bureau.actions(id=again["id"])[0]["reported"] > seen, 120)
     assert again["id"] in bureau.rules(), "confirmed by the collector, it goes on"
     assert bureau.agent.stop() == 0
     assert "tengwang" not in bureau.rules()
     bureau.agent.start()
-    bureau.becomes(again["id"], "undone", 30)
+    bureau.becomes(again["id"], "undone", 90)

@@ -8,7 +8,7 @@ import pytest
 
 from agent.actions.drop_rogue_ra import DropRogueRa
 from telemetry.order import Action
-from tests.agent.actions.lan import MAC, SWITCH, Lan, address, order
+from tests.agent.actions.lan import MAC, ROGUE_PREFIX, SWITCH, Lan, address, order
 
 pytestmark = pytest.mark.needs("root", "iproute2", "nftables")
 
@@ -46,6 +46,20 @@ def test_by_the_link_local_address(segment: Lan) -> None:
     assert not takes_it(segment)
     action.undo(made)
     assert takes_it(segment)
+
+
+@pytest.mark.needs("thc-ipv6")
+@pytest.mark.parametrize("evasion", ["H", "1", "D"])
+def test_behind_extension_headers_and_in_fragments_they_are_dropped_too(segment: Lan, evasion: str) -> None:
+    action = DropRogueRa(segment.fence("switch", SWITCH))
+    made = order(Action.DROP_ROGUE_RA, mac=MAC["intruder"])
+    action.act(made)
+    segment.ip("victim", "-6 addr flush dev eth0 scope global dynamic")
+    words = ["-E", evasion, "-A", ROGUE_PREFIX, "-n", "2", "-i", "1", "eth0"]
+    segment.run("intruder", "timeout", "5", "atk6-fake_router26", *words)
+    assert action.measure(made).packets >= 2
+    assert segment.rogue_addresses() == []
+    action.undo(made)
 
 
 def test_of_another_sender_they_pass(segment: Lan) -> None:
