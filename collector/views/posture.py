@@ -143,12 +143,15 @@ class Computed(msgspec.Struct, frozen=True):
 
     scores: Scores
     tree: Tree
+    took_s: float = 0.0
 
 
 def computed(services: Services, at_ms: int) -> Computed:
     """Ask the store and score. Raises Transient."""
+    started = services.clock.monotonic()
     book, made = services.posture.current(), tree(services.inventory.current())
-    return Computed(make_scores(book, facts.gather(services.store, book.indicators, at_ms), made), made)
+    scores = make_scores(book, facts.gather(services.store, book.indicators, at_ms), made)
+    return Computed(scores, made, services.clock.monotonic() - started)
 
 
 def posture(services: Services, found: Computed) -> Posture:

@@ -12,11 +12,10 @@ from urllib.parse import unquote
 import pytest
 from playwright.async_api import async_playwright, expect
 
-from collector.posture.part import INTERVAL_MS
-from collector.wiring import make_operations, make_posture
 from telemetry.event import event
 from tests.browser import launch
 from tests.demo import INVENTORY, fill
+from tests.leading import lead
 from tests.running_site import Browserless, RunningSite
 
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
@@ -31,19 +30,6 @@ PATHS = (
     "/posture/level/county",
     "/wall",
 )
-
-
-async def lead(site: RunningSite) -> None:
-    """What the leading collector does: incidents, then scores and early warnings."""
-
-    def work() -> None:
-        operations = make_operations(site.services)
-        operations.keep()
-        operations.step()
-        make_posture(site.services).run(site.clock.now_ms() // INTERVAL_MS * INTERVAL_MS)
-        operations.stop()
-
-    await asyncio.to_thread(work)
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
