@@ -95,9 +95,8 @@ class Listener:
         return taken.packet_type == capture.OUTGOING and not self.vantage.sent_here(source)
 
     def place(self, made: Event, index: int) -> None:
-        """The interface's fields."""
-        if name := self.vantage.names.get(index):
-            made["tengwang.interface.name"], made["tengwang.interface.index"] = name, index
+        """The interface's and the segment's fields."""
+        self.vantage.place(made, index)
 
     def refused(self, error: Permanent) -> None:
         self._context.report.count("tengwang_input_refused_total", input=self._name, reason=error.reason)

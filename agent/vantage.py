@@ -17,6 +17,7 @@ from agent import netlink
 from agent.decoders import rtnetlink
 from telemetry.clock import Clock
 from telemetry.errors import Permanent, Transient
+from telemetry.event import Event
 from telemetry.report import Report
 
 REFRESH_S = 15.0
@@ -27,6 +28,7 @@ JOINING = frozenset({"bridge", "bond", "team"})
 """Kinds of interface whose members are one segment."""
 STACKED = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"})
 LOOPBACK = 772
+MAX_PREFIXES = 8
 UNSPECIFIED = frozenset({bytes(4), bytes(16)})
 
 
@@ -44,6 +46,16 @@ def segments(links: Iterable[rtnetlink.Link]) -> dict[int, int]:
     return {link.index: link.master for link in links if link.master in joining}
 
 
+def prefixes(addresses: Iterable[rtnetlink.Address]) -> dict[int, list[str]]:
+    """The networks of each interface's global addresses, by interface; at most ``MAX_PREFIXES`` each."""
+    found: dict[int, set[str]] = {}
+    for address in addresses:
+        network = ipaddress.ip_network(f"{address.ip}/{address.prefix_length}", strict=False)
+        if not (network.is_link_local or network.is_loopback):
+            found.setdefault(address.index, set()).add(str(network))
+    return {index: sorted(networks)[:MAX_PREFIXES] for index, networks in found.items()}
+
+
 class Vantage:
     """A snapshot of netlink that is renewed when it is old or when a packet does not fit it."""
 
@@ -53,6 +65,7 @@ class Vantage:
         self._read_at = float("-inf")
         self._own: frozenset[bytes] = frozenset()
         self._segments: dict[int, int] = {}
+        self._prefixes: dict[int, list[str]] = {}
         self.names: dict[int, str] = {}
         self.repeating: frozenset[int] = frozenset()
         self.loopback = 0
@@ -74,6 +87,7 @@ class Vantage:
         self.names = {link.index: link.name for link in links}
         self.repeating = repeating(links)
         self._segments = segments(links)
+        self._prefixes = prefixes(addresses)
         self.loopback = next((link.index for link in links if link.hardware == LOOPBACK), 0)
         return before != (self.names, self.repeating)
 
@@ -87,6 +101,14 @@ class Vantage:
     def segment(self, index: int) -> int:
         """The interface that stands for the segment which this one is on: a bridge for its ports, else itself."""
         return self._segments.get(index, index)
+
+    def place(self, made: Event, index: int) -> Event:
+        """Adds on which interface, and of which segment, something was seen. The same event."""
+        if name := self.names.get(index):
+            made["tengwang.interface.name"], made["tengwang.interface.index"] = name, index
+            if found := self._prefixes.get(self.segment(index)):
+                made["tengwang.segment.prefixes"] = found
+        return made
 
     def is_own(self, address: bytes) -> bool:
         return address in self._own

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of this list. An older collector sets a newer agent's unknown fields apart instead of refusing the event."""
 
 
@@ -127,6 +127,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.flow.raw_packets", LONG, "Packets counted before scaling", "原始包", "Raw packets"), F("tengwang.flow.tcp_flags", LONG, "OR of all TCP flags", "TCP标志", "TCP flags"),
     F("tengwang.flow.label", LONG, "IPv6 flow label of the first packet", "流标签", "Flow label"), F("tengwang.flow.dscp", LONG, "DSCP of the first packet", "DSCP", "DSCP"),
     F("tengwang.flow.icmp_type", LONG, "ICMP or ICMPv6 type", "ICMP类型", "ICMP type"), F("tengwang.flow.icmp_code", LONG, "ICMP or ICMPv6 code", "ICMP代码", "ICMP code"),
+    F("tengwang.segment.prefixes", K, "Prefixes of the interface's own global addresses: which segment was seen", "网段前缀", "Segment prefixes", many=True),
     # --- neighbour discovery (RFC 4861)
     F("tengwang.ndp.type", K, "router_advertisement, neighbor_solicitation, neighbor_advertisement, redirect ...", "ND类型", "ND type"), F("tengwang.ndp.hop_limit", LONG, "Hop limit of the packet; anything but 255 is forged", "跳数", "Hop limit"),
     F("tengwang.ndp.target", IP, "Target address", "目标地址", "Target"), F("tengwang.ndp.source_lladdr", K, "Source link-layer address option", "源链路地址", "Source lladdr"),

@@ -199,9 +199,7 @@ class NdpInput:
         return made
 
     def _placed(self, made: Event, index: int) -> Event:
-        if name := self._vantage.names.get(index):
-            made["tengwang.interface.name"], made["tengwang.interface.index"] = name, index
-        return made
+        return self._vantage.place(made, index)
 
     def _tell_together(self, now: float) -> None:
         """What several messages show together."""
