@@ -222,7 +222,7 @@ class Operations:
                 given.again = True
                 given.alerts = [r for r in kept if r.kind is Kind.ALERT] + given.alerts
                 given.hits = [r for r in kept if r.kind is Kind.HIT] + given.hits
-            before = len(given.alerts)
+            before, hits = len(given.alerts), len(given.hits)
             try:
                 if not self._begun[part.name]:
                     part.begin(news.now_ms)
@@ -234,8 +234,9 @@ class Operations:
                 say = self._report.warn if again else self._report.error
                 say(f"operations-{part.name}", f"{type(error).__name__}: {error}")
                 if again:
-                    self._keep_for(part.name, [*given.alerts[:before], *given.hits])
+                    self._keep_for(part.name, [*given.alerts[:before], *given.hits[:hits]])
             news.alerts += given.alerts[before:]
+            news.hits += given.hits[hits:]
             self._report.gauge("tengwang_operations_seconds", self._clock.monotonic() - started, part=part.name)
 
     def _keep_for(self, name: str, records: list[Record]) -> None:

@@ -11,6 +11,7 @@ from collector import detect, local_names, shipped
 from collector.audit import Trail
 from collector.ca import Authority
 from collector.config import CollectorConfig, component_config
+from collector.detect.correlate import Correlator
 from collector.enricher import Enricher, EnricherContext
 from collector.feed import Feed
 from collector.home import Home
@@ -198,6 +199,7 @@ def make_parts(services: Services) -> list[Part]:
     options = services.config.operations
     remind = Remind(services.desk, lambda: services.regulations, options.operator, services.clock, services.report)
     return [
+        Correlator(services.store, services.detector.ruleset, services.report, services.collector_id),
         Group(
             services.desk,
             services.store,

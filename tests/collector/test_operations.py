@@ -242,14 +242,15 @@ def test_a_part_that_takes_nothing_for_long_does_not_fill_the_memory(store: Stor
     assert sum(map(len, side.loop._again.values())) <= MAX_KEPT
 
 
-def test_alerts_that_a_part_raises_go_to_the_parts_after_it(store: Store) -> None:
-    raised = alert("correlated", NOW, 7)
+def test_what_a_part_raises_goes_to_the_parts_after_it(store: Store) -> None:
+    raised, hit = alert("correlated", NOW, 7), proof("correlated", NOW)
 
     class Raises(Sees):
         def step(self, news: News) -> None:
             super().step(news)
             if news.alerts:
                 news.alerts.append(raised)
+                news.hits.append(hit)
 
     before, raises = Sees("before"), Raises("raises")
     side = Side(store, parts=(before, raises))
@@ -257,7 +258,7 @@ def test_alerts_that_a_part_raises_go_to_the_parts_after_it(store: Store) -> Non
     one = side.alert(1)
     side.store(one)
     side.advance(1)
-    assert (before.ids, side.sees.ids) == ([one.id], [one.id, raised.id])
+    assert (before.ids, side.sees.ids) == ([one.id], [one.id, raised.id, hit.id])
 
 
 def test_who_leads_no_longer_stops_between_two_parts(store: Store) -> None:
