@@ -19,6 +19,7 @@ TYPES = {1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 10: "NULL", 12: "PTR", 15: "MX",
          35: "NAPTR", 43: "DS", 46: "RRSIG", 48: "DNSKEY", 52: "TLSA", 64: "SVCB", 65: "HTTPS", 255: "ANY"}  # fmt: skip
 CODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
 MAX_NAME, MAX_LABELS, MAX_ANSWERS, MAX_RECORDS = 255, 128, 16, 64
+LETTERS = [chr(octet) if 0x21 <= octet <= 0x7E and octet not in b".\\" else f"\\{octet:03d}" for octet in range(256)]
 _HEAD = struct.Struct(">HHHHHH")
 _RECORD = struct.Struct(">HHIH")
 
@@ -102,13 +103,7 @@ def _text(labels: list[bytes]) -> str:
         text = joined.decode("ascii")
         if text.isprintable():
             return text
-    return ".".join("".join(_letter(byte) for byte in label.lower()) for label in labels)
-
-
-def _letter(byte: int) -> str:
-    if 0x21 <= byte <= 0x7E and byte not in b".\\":
-        return chr(byte)
-    return f"\\{byte:03d}"
+    return ".".join("".join(map(LETTERS.__getitem__, label.lower())) for label in labels)
 
 
 def _answers(data: bytes, at: int, records: int) -> tuple[tuple[str, ...], int]:
