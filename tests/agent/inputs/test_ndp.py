@@ -64,6 +64,7 @@ def test_a_real_advertisement_is_told_whole_and_its_router_is_registered(cable: 
     validate(told)
     for name in ("@timestamp", "tengwang.interface.index"):
         told.pop(name)
+    told.pop("tengwang.segment.prefixes", None)  # the kernel may have taken the prefix by then, or not yet
     assert told == {
         "event.dataset": "tengwang.ndp",
         "event.action": "router_advertisement",
