@@ -36,7 +36,8 @@ TOGETHER_S = 0.05
 """After the first of several alerts so long is waited for the others: they then cost one change together."""
 SAVE_S = 5.0
 STUCK_S = 120.0
-MAX_AT_ONCE = 5_000
+MAX_AT_ONCE = 1_000
+"""So many go through all parts before the next: a thousand new incidents are three thousand durable writes."""
 MAX_KEPT = 20_000
 
 

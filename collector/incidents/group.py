@@ -87,6 +87,14 @@ class Group:
 
     def step(self, news: News) -> None:
         self._look_at_suppressions()
+        with self._desk.docket.together():
+            failed = self._place_all(news)
+        if failed is not None:
+            raise failed
+        self._tidy(news.now_ms)
+
+    def _place_all(self, news: News) -> Transient | None:
+        """Key by key; what came in a storm together at the end. What the store could not take is told at the end."""
         failed: Transient | None = None
         storms: dict[str, list[Record]] = {}
         for key, alerts in grouping.by_key(news.alerts).items():
@@ -106,9 +114,7 @@ class Group:
                 failed = error
             except (TengwangError, ValueError, TypeError, KeyError) as error:
                 self._fault(alerts, error)
-        if failed is not None:
-            raise failed
-        self._tidy(news.now_ms)
+        return failed
 
     def _fault(self, alerts: Sequence[Record], error: Exception) -> None:
         self._report.count("tengwang_alerts_not_grouped_total", len(alerts))

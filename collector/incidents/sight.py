@@ -53,17 +53,26 @@ class Sight:
     def __init__(self, store: Store, agents: Callable[[], Sequence[AgentRecord]]) -> None:
         self._store = store
         self._agents = agents
+        self._last: dict[str, tuple[int, int]] = {}
+        """When an agent was last heard, by the clock of who heard it, and when that was seen to change."""
         self._heard_since: dict[str, int] = {}
         self._known: dict[str, AgentRecord] = {}
 
     def begin(self) -> None:
         self._heard_since.clear()
+        self._last.clear()
 
     def listen(self, now_ms: int) -> None:
         """Note which agents are heard now; to be called every few seconds."""
         self._known = {record.id: record for record in self._agents()}
         for record in self._known.values():
-            if now_ms - record.last_seen_ms > HEARD_MS:
+            before = self._last.get(record.id)
+            if before is None:
+                recent = abs(now_ms - record.last_seen_ms) <= HEARD_MS
+                self._last[record.id] = (record.last_seen_ms, now_ms if recent else 0)
+            elif before[0] != record.last_seen_ms:
+                self._last[record.id] = (record.last_seen_ms, now_ms)
+            if now_ms - self._last[record.id][1] > HEARD_MS:
                 self._heard_since.pop(record.id, None)
             else:
                 self._heard_since.setdefault(record.id, now_ms)

@@ -4,6 +4,9 @@ Where the rule has a proof (an event that shows the good state), it must be newe
 rule's quiet time must have passed without a further alert, while the agents that raised it could see. Then it is being
 verified, and after ``hold_ms`` more of the same it is closed. Where it is seen again meanwhile, the part "group" puts
 it back. Where nobody can see, nothing moves, and the record says why.
+
+Times on an incident are of whoever led then, and clocks differ and jump. So besides what they say, this leader itself
+must have watched for the quiet time, of a long one for ``WATCHED_MS``, by a clock that did not jump.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from telemetry.report import Report
 
 EVERY_S = 5.0
 PROOF = "proof"
+WATCHED_MS = 600_000
+JUMP_MS = 60_000
 replace = msgspec.structs.replace
 
 
@@ -46,11 +51,14 @@ class Verify:
         self._report = report
         self._hold_ms = hold_ms
         self._looked_at = float("-inf")
+        self._pace = float("nan")
+        self._watching_since = float("inf")
 
     def begin(self, now_ms: int) -> None:
         del now_ms
         self._sight.begin()
         self._looked_at = float("-inf")
+        self._pace = float("nan")
 
     def step(self, news: News) -> None:
         proofs = [hit for hit in news.hits if hit.doc.get("tengwang.hit.role") == PROOF]
@@ -59,6 +67,7 @@ class Verify:
         if self._clock.monotonic() - self._looked_at < EVERY_S:
             return
         self._looked_at = self._clock.monotonic()
+        self._watch(news.now_ms)
         waiting = [one for one in self._desk.docket.all() if lifecycle.is_open(one)]
         if waiting:
             self._sight.listen(news.now_ms)
@@ -72,6 +81,13 @@ class Verify:
                 self._report.info("verify", f"{incident.id}: {error}")
         if failed is not None:
             raise failed
+
+    def _watch(self, now_ms: int) -> None:
+        """Where the clock was set, watching begins anew."""
+        pace = now_ms - self._clock.monotonic() * 1000
+        if not abs(pace - self._pace) < JUMP_MS:  # also of the first look
+            self._pace = pace
+            self._watching_since = self._clock.monotonic()
 
     def _prove(self, proofs: list[Record], now_ms: int) -> None:
         newest: dict[str, int] = {}
@@ -94,6 +110,8 @@ class Verify:
             return
         if wants_proof and incident.state is not State.VERIFYING:
             self._desk.docket.change(incident.id, lambda one: _verifying(one, now_ms, incident, {"proof": True}))
+            return
+        if (self._clock.monotonic() - self._watching_since) * 1000 < min(quiet, WATCHED_MS):
             return
         seen = self._sight.look(incident.agents, _datasets(facts), start, now_ms)
         if seen.why or now_ms - seen.since_ms < quiet:

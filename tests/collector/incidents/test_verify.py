@@ -199,9 +199,36 @@ def test_a_proof_that_is_followed_by_an_alert_counts_no_more(world: World) -> No
     assert world.run(30).state is State.FOUND
 
 
-def test_a_new_leader_goes_on_where_the_one_before_was(world: World) -> None:
+def test_a_new_leader_watches_a_while_itself_before_it_believes_the_times_it_reads(world: World) -> None:
     world.find()
     world.run(28)
     world.part = world.leader()
-    assert world.run(1).state is State.FOUND
-    assert world.run(5).state is State.CLOSED
+    assert world.run(9).state is State.FOUND
+    assert world.run(3).state is State.CLOSED
+
+
+def test_a_leaders_clock_that_jumps_ahead_closes_nothing(world: World) -> None:
+    world.find()
+    world.run(5)
+    world.clock.ms += 26 * 3_600_000
+    assert world.run(9).state is State.FOUND
+    world.find()  # and it does go on
+    assert world.run(20).state is State.FOUND
+    assert world.run(13).state is State.CLOSED
+
+
+@pytest.mark.parametrize("skew_ms", [-26 * 3_600_000, 26 * 3_600_000])
+def test_an_agent_is_heard_by_a_collector_whose_clock_is_wrong(world: World, skew_ms: int) -> None:
+    agents = world.agents
+
+    def seen() -> list[AgentRecord]:
+        return [msgspec.structs.replace(r, last_seen_ms=r.last_seen_ms + skew_ms) for r in agents.values()]
+
+    world.part = Verify(
+        world.bench.desk, world.bench.store, Sight(world.bench.store, seen), world.clock, world.bench.report
+    )
+    world.find()
+    world.silent.add("agent-1")
+    assert world.run(40).state is State.FOUND
+    world.silent.clear()
+    assert world.run(6).state is State.CLOSED
