@@ -12,6 +12,8 @@ from collections.abc import Iterator
 MOST_ADDRESSES = 16
 SETTLED_S = 2.0
 """What is seen again after this time is more than a moment's guest."""
+CROWD = 20
+"""More newcomers than this, each seen in one moment only, are a flood of invented MACs: who stays is told, no other."""
 CHANGE_S = 10.0
 """How often at most the changes of one terminal are told."""
 
@@ -77,9 +79,11 @@ class Presence:
                 del table[key]
                 if held.told > float("-inf"):
                     yield key, held, Change.LEFT
+        crowded = len(self._guests) > CROWD
         for key, held in [*self._settled.items(), *self._guests.items()]:
             if held.told == float("-inf"):
-                yield key, held, Change.APPEARED
+                if not (crowded and key in self._guests):
+                    yield key, held, Change.APPEARED
             elif held.changed and now - held.told >= CHANGE_S:
                 yield key, held, Change.CHANGED
             elif now - held.told >= self._again_s:

@@ -56,6 +56,17 @@ def test_a_flood_of_invented_macs_pushes_out_itself() -> None:
     assert held.left_out == 986
 
 
+def test_of_a_crowd_that_comes_at_once_only_who_stays_is_told() -> None:
+    held = Presence(4096, 600, 900)
+    for number in range(300):
+        held.see((2, number.to_bytes(6, "big")), "", "", 0, 0)
+    held.see(PC, "", "", 0, 0)
+    assert step(held, 1) == []
+    held.see(PC, "", "", 5, 0)
+    assert step(held, 5) == [(PC, Change.APPEARED)]
+    assert step(held, 901) == [(PC, Change.PRESENT)]
+
+
 def test_the_addresses_of_a_terminal_are_bounded_and_the_newest_are_kept() -> None:
     held = Presence(16, 600, 900)
     for number in range(40):
