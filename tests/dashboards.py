@@ -542,7 +542,7 @@ def posture(w: Words) -> Board:
         [
             lucene(
                 f"{SCORED} AND tengwang.posture.scope:unit",
-                metric("cardinality", "tengwang.unit.id"),
+                metric("cardinality", "tengwang.posture.subject"),
                 by_term("tengwang.posture.state", 3, id="3"),
                 by_time(),
             )

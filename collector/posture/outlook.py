@@ -94,7 +94,8 @@ def _baseline(store: Store, _book: Book, rule: WarningRule, at_ms: int) -> Outlo
     measure = Measure("sum", rule.field) if rule.field else Measure("count")
     where = search_text.parse(rule.query)
     values: dict[str, dict[int, float]] = {}
-    for unit, hour, value in _hourly(store, notes, Aggregate(first, end, where, Kind(rule.kind), measures=(measure,))):
+    asked = Aggregate(first, end, where, Kind(rule.kind), measures=(measure,))
+    for unit, hour, value in _hourly(store, notes, asked, UNIT):
         values.setdefault(unit, {})[hour] = value
     sighted = (
         Equals("event.dataset", (POSTURE,)),
@@ -103,7 +104,7 @@ def _baseline(store: Store, _book: Book, rule: WarningRule, at_ms: int) -> Outlo
         Equals("tengwang.posture.state", ("known", "partly")),
     )
     seen: dict[str, set[int]] = {}
-    for unit, hour, _ in _hourly(store, notes, Aggregate(first, end, sighted)):
+    for unit, hour, _ in _hourly(store, notes, Aggregate(first, end, sighted), "tengwang.posture.subject"):
         seen.setdefault(unit, set()).add(hour)
     for unit in sorted(seen):
         held = values.get(unit, {})
@@ -123,14 +124,14 @@ def _baseline(store: Store, _book: Book, rule: WarningRule, at_ms: int) -> Outlo
     return notes.outlook(rule, at_ms)
 
 
-def _hourly(store: Store, notes: _Notes, query: Aggregate) -> Iterator[tuple[str, int, float]]:
+def _hourly(store: Store, notes: _Notes, query: Aggregate, field: str) -> Iterator[tuple[str, int, float]]:
     """A week at a time, so that no answer has more groups than a store gives."""
     for start in range(query.since_ms, query.until_ms, CHUNK_MS):
         part = msgspec.structs.replace(
             query,
             since_ms=start,
             until_ms=min(start + CHUNK_MS, query.until_ms),
-            by=(ByTerm(UNIT), ByTime(HOUR_MS)),
+            by=(ByTerm(field), ByTime(HOUR_MS)),
             limit=MAX_ROWS,
         )
         rows = store.aggregate(part)

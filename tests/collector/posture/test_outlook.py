@@ -41,7 +41,7 @@ def looked(store: Store, warning: str) -> Outlook:
 def sight(unit: str, hour: int, state: str = "known") -> Record:
     """A score record, as the posture part writes it: in this hour somebody could see."""
     return record(
-        f"s-{unit}-{hour}", hour, "tengwang.posture", "score", tengwang__unit__id=unit, tengwang__posture__scope="unit",
+        f"s-{unit}-{hour}", hour, "tengwang.posture", "score", tengwang__posture__scope="unit",
         tengwang__posture__subject=unit, tengwang__posture__state=state,
     )  # fmt: skip
 

@@ -58,7 +58,8 @@ def test_scores_indicators_and_outlooks_become_records(filled: Store, tmp_path: 
         for f in made(filled, Equals("event.action", ("score",)))
     }
     assert found["unit", "a"]["tengwang.posture.score"] == 97
-    assert found["unit", "a"]["tengwang.unit.path"] == ["city", "a"]
+    assert found["unit", "a"]["tengwang.unit.name"] == "甲"
+    assert "tengwang.unit.id" not in found["unit", "a"], "a score of a unit is no event of the unit"
     assert "tengwang.posture.score" not in found["unit", "b"]
     assert found["unit", "b"]["tengwang.posture.state"] == "blind"
     assert found["branch", "city"]["tengwang.posture.score"] == found["all", "all"]["tengwang.posture.score"] == 98.5
