@@ -36,7 +36,7 @@ ALERTED = frozenset({"all_channels_fail", "undelivered", "nobody", "dead_letters
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """``code`` is one of ``REASONS``."""
+    """``code`` is one of ``REASONS``; ``detail`` has numbers, ids and what others answered, in no language of ours."""
 
     code: str
     detail: str
@@ -105,14 +105,14 @@ class DeadMan:
         channels = self._outbox.channels
         failing = [name for name in channels if name in outcomes and not outcomes[name][1]]
         return {
-            "no_channel": "write [[notifiers]] into the configuration" if not channels else None,
+            "no_channel": "[[notifiers]]" if not channels else None,
             "all_channels_fail": (
                 "; ".join(f"{name}: {outcomes[name][2]}" for name in failing)[:500]
                 if channels and len(failing) == len(channels)
                 else None
             ),
-            "undelivered": f"{len(overdue)} of {len(waiting)}, the oldest for {overdue[0].person}" if overdue else None,
-            "dead_letters": f"{len(dead)}, the newest for {dead[0].person}" if dead else None,
+            "undelivered": f"{len(overdue)} / {len(waiting)} · {overdue[-1].person}" if overdue else None,
+            "dead_letters": f"{len(dead)} · {dead[0].person}" if dead else None,
             "nobody": ", ".join(sorted(self._unaddressed)[:5]) if self._unaddressed else None,
         }
 

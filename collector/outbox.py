@@ -33,6 +33,8 @@ ORPHAN_MS = 30_000
 """A page that waits so long for a channel which this collector does not have goes on to its next channel."""
 MAX_WAITING = 5_000
 MAX_EARLY = 1_000
+PERSONAL = frozenset({"no_phone", "no_address", "bad_address"})
+"""Reasons of a refusal that say nothing of the channel."""
 LEVELS = ("critical", "high", "medium", "low", "informational")
 
 
@@ -267,7 +269,8 @@ class Outbox:
             return False
         after, error = self._hand_over(way, page)
         with self._lock:
-            self._outcomes[way.name] = (self._clock.now_ms(), not error, error)
+            if error is not None:
+                self._outcomes[way.name] = (self._clock.now_ms(), not error, error)
             self._mine.add(id)
         try:
             self._keep_trying(after, version)
@@ -276,12 +279,13 @@ class Outbox:
                 self._mine.discard(id)
         return True
 
-    def _hand_over(self, way: Way, page: Page) -> tuple[Page, str]:
-        """The page after one try, and the error where it was not taken."""
+    def _hand_over(self, way: Way, page: Page) -> tuple[Page, str | None]:
+        """The page after one try, and what is wrong with the channel: empty for nothing, None where that is not known
+        because the person can not be reached this way at all."""
         who = self._recipient(page.person)
         if who is None:
             error = f"the inventory has no person {page.person!r}"
-            return pages.settled(self._after(page, error, final=True), PageState.DEAD, self._clock.now_ms()), error
+            return pages.settled(self._after(page, error, final=True), PageState.DEAD, self._clock.now_ms()), None
         message = Message(
             id=page.message_id,
             to=who,
@@ -300,7 +304,7 @@ class Outbox:
             return self._after(page, str(error)), str(error) or "transient"
         except Permanent as error:
             self._report.count("tengwang_page_tries_total", channel=way.name, outcome="permanent")
-            return self._after(page, str(error), final=True), str(error)
+            return self._after(page, str(error), final=True), None if error.reason in PERSONAL else str(error)
         except Exception as error:  # noqa: BLE001 - a notifier's fault is one failed try
             self._report.count("tengwang_page_tries_total", channel=way.name, outcome="error")
             told = f"{type(error).__name__}: {error}"

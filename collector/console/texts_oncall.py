@@ -43,6 +43,7 @@ ZH: Mapping[str, str] = {
     "notice": "提示",
     "escalated": "升级通知",
     "page": "通知",
+    "paging": "通知",
     "page needed": "需要通知",
     # --- the page behind a link
     "This link has expired": "此链接已过期",

@@ -17,7 +17,7 @@ from collector.store import Store
 from telemetry.clock import Clock
 from telemetry.report import Report
 from telemetry.verdict import Text
-from tests.collector.inventory_text import indexed
+from tests.collector.inventory_text import RIGHT, indexed
 
 DUTY = """
 people:
@@ -28,6 +28,10 @@ rotations:
 escalations:
   - {id: all, steps: [{notify: [soc]}, {after: 5m, notify: [wang, soc]}], repeat: 0}
 """
+
+_people, _rotations = DUTY.strip().split("rotations:")
+INVENTORY = RIGHT.replace("people:\n", _people, 1) + "rotations:" + _rotations
+"""All in one file."""
 
 
 class Tape:

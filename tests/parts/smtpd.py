@@ -34,7 +34,7 @@ class Mailbox:
             return self.answers.pop(0)
         content = envelope.content
         assert isinstance(content, bytes)
-        self.mails.append(email.message_from_bytes(content, policy=email.policy.default))  # type: ignore[arg-type]
+        self.mails.append(email.message_from_bytes(content, policy=email.policy.default))
         self.envelopes.append(envelope)
         return "250 OK"
 

@@ -21,14 +21,10 @@ from telemetry.event import event
 from telemetry.order import Action
 from telemetry.verdict import Text
 from tests.browser import launch
-from tests.collector.inventory_text import RIGHT
-from tests.collector.paging_parts import DUTY, incident
+from tests.collector.paging_parts import INVENTORY, incident
 from tests.running_site import Browserless, RunningSite
 
 ID = "a" * 24
-INVENTORY = (
-    RIGHT.replace("people:\n", DUTY.strip().split("rotations:")[0] + "", 1) + "rotations:" + DUTY.split("rotations:")[1]
-)
 
 
 def link(site: RunningSite, person: str = "li", about: str = "p1") -> str:
@@ -209,13 +205,11 @@ async def test_the_address_does_not_leak(site: RunningSite) -> None:
 async def test_on_a_small_telephone_it_fits_and_one_thumb_is_enough(site: RunningSite) -> None:
     async with async_playwright() as play:
         browser = await launch(play)
+        complaints: list[str] = []
         for person, word in (("li", "签收"), ("zhao", "Acknowledge")):
             context = await browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
             page = await context.new_page()
-            errors: list[str] = []
-            page.on(
-                "console", lambda message, kept=errors: kept.append(message.text) if message.type == "error" else None
-            )
+            page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
             await page.goto(site.url + link(site, person, f"b-{person}"))
             await fits(page)
             if folder := os.environ.get("TENGWANG_SHOTS"):
@@ -223,7 +217,7 @@ async def test_on_a_small_telephone_it_fits_and_one_thumb_is_enough(site: Runnin
             await page.tap(f".hand-thumb button:has-text('{word}')")
             await page.wait_for_selector(".banner.good")
             await fits(page)
-            assert errors == []
+            assert complaints == []
             await context.close()
             services = site.services
             await asyncio.to_thread(services.desk.false_positive, ID, "li", "test")

@@ -33,7 +33,7 @@ NAMED_BY_DATA = {
     *THEMES,
     *(word.value.replace("_", " ") for kind in (Why, PageState) for word in kind),
     *("on", "off", "blind", "failing", "ok", "stale", "never", "degraded", "down"),
-    *("critical", "high", "medium", "low", "informational", "inventory", "rules"),
+    *("critical", "high", "medium", "low", "informational", "inventory", "rules", "paging"),
     *(state.value.replace("_", " ") for state in State),
     *(grade.value.replace("_", " ") for grade in Grade),
     *(state.value.replace("_", " ") for state in order.State),
