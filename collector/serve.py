@@ -27,7 +27,7 @@ from collector.paging import add_channels
 from collector.receive import Receiver
 from collector.server_tls import OwnCertificate, agent_context, console_context, load_configured
 from collector.tls_listener import TlsListener
-from collector.wiring import make_operations, make_pipeline, make_services
+from collector.wiring import make_operations, make_pipeline, make_services, want_proofs
 from telemetry.clock import Clock
 from telemetry.errors import Transient
 from telemetry.report import Report
@@ -191,6 +191,7 @@ class Collector:
         services, config = self.services, self._config
         self._every(config.inventory.poll_s, "inventory", services.inventory.poll)
         self._every(config.rules.poll_s, "rules", services.detector.reload_if_changed)
+        self._every(10, "proofs", lambda: want_proofs(services))
         self._every(config.rules.poll_s, "posture", services.posture.reload_if_changed)
         self._every(5, "registry", services.registry.flush)
         self._every(30, "ledgers", self._hear_of_other_collectors)

@@ -20,6 +20,7 @@ from collector.incidents.desk import Desk
 from collector.incidents.escalate import Escalate
 from collector.incidents.facts import RuleFacts
 from collector.incidents.group import Group
+from collector.incidents.lifecycle import is_open
 from collector.incidents.remind import Remind
 from collector.incidents.reporting import Regulation
 from collector.incidents.responsibility import Raising
@@ -192,6 +193,12 @@ def read_regulations(config: CollectorConfig, home: Home, report: Report) -> tup
     if problems:
         report.warn("reporting", f"{len(problems)} problem(s), these files are not in use; the first: {problems[0]}")
     return found
+
+
+def want_proofs(services: Services) -> None:
+    """Tell the detector which matters are open, on every collector: what proves their end is then kept soon."""
+    open_now = (incident for incident in services.desk.docket.all() if is_open(incident))
+    services.detector.watch(frozenset(key for incident in open_now for key in (incident.key, *incident.keys)))
 
 
 def make_parts(services: Services) -> list[Part]:

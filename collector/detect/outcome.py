@@ -24,6 +24,7 @@ from telemetry.report import Report
 DAY_MS = 86_400_000
 PROOF_OPEN_MS = 300_000
 PROOF_IDLE_MS = 3_600_000
+"""Of hundreds of interfaces that are up nothing is wanted while none was down."""
 MAX_SEEN = 200_000
 MAX_BEATS = 100_000
 MAX_PROOFS = 100_000
