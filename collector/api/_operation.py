@@ -16,7 +16,13 @@ from collector.site import SITE, WHO, Site, Who
 from telemetry.errors import Permanent
 
 PREFIX = "/api/v1"
-STATUS = {"not_found": 404, "unknown_incident": 404, "not_allowed": 409, "unsupported_media_type": 415}
+STATUS = {
+    "not_found": 404,
+    "unknown_incident": 404,
+    "unknown_suppression": 404,
+    "not_allowed": 409,
+    "unsupported_media_type": 415,
+}
 P = TypeVar("P", bound=msgspec.Struct)
 R = TypeVar("R", bound=msgspec.Struct)
 

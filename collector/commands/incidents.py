@@ -8,6 +8,8 @@
   tengwang incidents grade ID relatively_major     a person confirms the grade; its reporting clocks hold
   tengwang incidents close ID --reason "the port was shut"
   tengwang incidents report ID --language en       a draft of the report; what is not known is marked
+  tengwang incidents suppress --unit hgt --for 4h --reason "cutover"      a maintenance window: nobody is paged
+  tengwang incidents suppressions                  which there are; --end ID ends one now
 
 The beginning of an id is enough where it is the only one.
 """
@@ -52,7 +54,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     grade.add_argument("grade", choices=GRADES)
     close.add_argument("--reason", default="", help="why it is closed")
     report.add_argument("--language", choices=("zh-CN", "en"), default="zh-CN", help="of the draft (zh-CN)")
-    for action in (listing, show, ack, note, grade, close, report):
+    suppress = actions.add_parser("suppress", help="page nobody for a while", description="a maintenance window")
+    for name, means in (
+        ("unit", "of this unit or one below it"),
+        ("asset", "about it"),
+        ("rule", "of it"),
+        ("key", ""),
+    ):
+        suppress.add_argument(f"--{name}", default="", help=f"incidents {means or 'with this alert key'}")
+    suppress.add_argument("--for", dest="length", type=seconds, required=True, metavar="LENGTH", help="like 4h")
+    suppress.add_argument("--in", dest="delay", type=seconds, default=0, metavar="LENGTH", help="begins so much later")
+    suppress.add_argument("--reason", required=True, help="why")
+    windows = actions.add_parser("suppressions", help="show or end them", description="the maintenance windows")
+    windows.add_argument("--end", default="", metavar="ID", help="end this one now")
+    for action in (listing, show, ack, note, grade, close, report, suppress, windows):
         add_home(action)
 
 
@@ -62,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     with services(arguments) as parts:
         if arguments.action == "list":
             return _list(parts, arguments)
+        if arguments.action in ("suppress", "suppressions"):
+            return _suppress(parts, arguments)
         name = _named(parts, arguments.incident)
         if arguments.action == "show":
             return _show(parts, name, arguments.json)
@@ -88,6 +105,35 @@ def _change(parts: Services, name: str, arguments: argparse.Namespace) -> Incide
             return parts.desk.grade(name, who(), Grade(arguments.grade))
         case _:
             return parts.desk.close(name, who(), arguments.reason)
+
+
+def _suppress(parts: Services, arguments: argparse.Namespace) -> int:
+    from collector.attached import who
+    from telemetry.clock import iso
+
+    held = parts.desk.suppressions
+    if arguments.action == "suppress":
+        begin = parts.clock.now_ms() + arguments.delay * 1000
+        made = held.add(
+            who(),
+            arguments.reason,
+            begin + arguments.length * 1000,
+            from_ms=begin,
+            unit=arguments.unit,
+            asset=arguments.asset,
+            rule=arguments.rule,
+            key=arguments.key,
+        )
+        print(f"{made.id} until {iso(made.until_ms)}", file=sys.stderr)
+        return 0
+    if arguments.end:
+        held.end(arguments.end, who())
+    now = parts.clock.now_ms()
+    for one in held.all():
+        state = "over" if one.until_ms <= now else "waits" if one.from_ms > now else "HOLDS"
+        about = " ".join(f"{n}={v}" for n in ("unit", "asset", "rule", "key") if (v := getattr(one, n)))
+        print(f"{one.id}  {state:<5}  {iso(one.from_ms)} to {iso(one.until_ms)}  {about}  {one.reason}  ({one.by})")
+    return 0
 
 
 def _named(parts: Services, text: str) -> str:

@@ -50,7 +50,7 @@ class Desk:
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.docket = Docket(store, clock, report, collector_id, changed)
-        self.suppressions = Suppressions(store, clock)
+        self.suppressions = Suppressions(store, clock, trail)
         self.rules = rules
         self.raising = raising
         self.inventory = inventory

@@ -112,6 +112,21 @@ async def test_merged_split_suppressed_and_reopened(person: Person) -> None:
     assert (again["incident"]["state"], again["incident"]["reopened"]) == ("found", 1)
 
 
+async def test_a_maintenance_window_holds_is_listed_and_ended(person: Person) -> None:
+    status, made = await person.post("/api/v1/suppressions", reason="cutover", minutes=60, unit="hgt")
+    assert (status, made["holds"], made["by"]) == (200, True, "token:li")
+    (name,) = await person.find("02:00:00:00:00:0b")
+    _, one = await person.get(f"{API}/{name}")
+    assert one["incident"]["suppressed_until"] == made["ends"]
+    _, ended = await person.post(f"/api/v1/suppressions/{made['id']}/end")
+    assert (ended["holds"], ended["ended_by"]) == (False, "token:li")
+    _, listed = await person.get("/api/v1/suppressions")
+    assert [s["id"] for s in listed["suppressions"]] == [made["id"]]
+    assert (await person.post("/api/v1/suppressions/nothing/end"))[0] == 404
+    status, refused = await person.post("/api/v1/suppressions", reason="x", minutes=60)
+    assert (status, refused["type"]) == (400, "urn:tengwang:problem:bad_suppression")
+
+
 async def test_the_report_says_what_is_known_and_marks_what_is_not(person: Person) -> None:
     (name,) = await person.find("02:00:00:00:00:0b")
     await person.post(f"{API}/{name}/grade", grade="major")

@@ -90,3 +90,16 @@ def test_the_draft_of_the_report(
 def test_an_id_that_is_not_there_is_said(tmp_path: Path, found: Incident, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "show", "0" * 24) != 0
     assert "there is no incident" in capsys.readouterr().err
+
+
+def test_a_maintenance_window_is_made_listed_and_ended(
+    tmp_path: Path, found: Incident, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "suppress", "--unit", "city", "--for", "4h", "--reason", "cutover") == 0
+    name = capsys.readouterr().err.split()[0]
+    assert run(tmp_path, "suppressions") == 0
+    assert "HOLDS" in capsys.readouterr().out
+    assert run(tmp_path, "suppressions", "--end", name) == 0
+    assert "over" in capsys.readouterr().out
+    assert run(tmp_path, "suppress", "--for", "4h", "--reason", "of nothing") != 0
+    assert found.id
