@@ -13,6 +13,8 @@ from collector.console import gauges, parts
 from collector.console.pages import posture as scores
 from collector.console.render import page
 from collector.duration import seconds
+from collector.incidents import dossier
+from collector.incidents.clocks import Countdown, Phase
 from collector.incidents.model import Incident, State
 from collector.security import needs
 from collector.site import Site, Who
@@ -26,11 +28,18 @@ WAITING = "incidents-unacknowledged"
 """The indicator that says how long an incident may wait for someone to take it."""
 
 
+RUNNING = (Phase.RUNNING, Phase.WARNING, Phase.OVERDUE)
+
+
 class Row(msgspec.Struct, frozen=True):
-    """One open incident. ``due_ms`` is when it should have been acknowledged; 0 where it was."""
+    """One open incident. ``due_ms`` is when it should have been acknowledged; 0 where it was.
+
+    ``clock`` is the reporting clock that runs out first.
+    """
 
     incident: Incident
     due_ms: int
+    clock: Countdown | None
 
 
 async def wall(request: web.Request, site: Site, _who: Who) -> web.StreamResponse:
@@ -55,7 +64,10 @@ async def wall(request: web.Request, site: Site, _who: Who) -> web.StreamRespons
         early=[e for e in warned.value or () if e.colour != "none"],
         judged=any(e.judged for e in warned.value or ()),
         funnel=listed.value.funnel if listed.value is not None else (),
-        rows=[Row(i, _due(site, i)) for i in (listed.value.rows if listed.value is not None else ())[:SHOWN]],
+        rows=[
+            Row(i, _due(site, i), _clock(site, i))
+            for i in (listed.value.rows if listed.value is not None else ())[:SHOWN]
+        ],
         more=max(0, len(listed.value.rows) - SHOWN) if listed.value is not None else 0,
         units={u.id: (u.name, u.name_en) for u in site.services.inventory.current().inventory.units},
         people=incidents.people(site.services),
@@ -78,6 +90,11 @@ def _due(site: Site, incident: Incident) -> int:
     if stale is None or not waits:
         return 0
     return incident.found_ms + seconds(stale) * 1000
+
+
+def _clock(site: Site, incident: Incident) -> Countdown | None:
+    running = [c for c in dossier.countdowns(site.services, incident) if c.phase in RUNNING]
+    return min(running, key=lambda clock: clock.due_ms, default=None)
 
 
 ROUTES = (web.get("/wall", needs(Role.VIEWER, wall)),)

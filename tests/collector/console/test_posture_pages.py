@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 from playwright.async_api import async_playwright, expect
 
+from collector.incidents.model import Grade
 from telemetry.event import event
 from tests.browser import launch
 from tests.demo import INVENTORY, fill
@@ -107,6 +108,23 @@ async def test_a_wrong_time_is_said(tmp_path: Path) -> None:
         assert status == 200
         assert "write -1h, now, or" in text
         assert 'yesterday">' not in text
+
+
+async def test_the_wall_counts_down_to_what_has_to_be_reported(tmp_path: Path) -> None:
+    async with RunningSite(tmp_path, INVENTORY) as site, Browserless(site) as me:
+        await fill(site, minutes=2)
+        await lead(site)
+        me.http.headers["Accept-Language"] = "en"
+        await me.enter()
+        assert "to acknowledge in 14 min" in await said(me, "/wall")
+        first = site.services.desk.open()[0]
+        await asyncio.to_thread(site.services.desk.acknowledge, first.id, "wang")
+        await asyncio.to_thread(site.services.desk.grade, first.id, "wang", Grade.RELATIVELY_MAJOR)
+        await asyncio.sleep(1.1)
+        text = await said(me, "/wall")
+        assert re.search(r'<span class="due[^"]*">[^<]+ → [^<]+: <b>in [0-9]+ (h|min)</b>', text), "an hour or four"
+        site.clock.shift_ms = 20 * 60_000
+        assert "acknowledgement is late, due" in await said(me, "/wall")
 
 
 @pytest.mark.needs("chromium")
