@@ -111,10 +111,11 @@ def test_log_ins_that_are_tried_again_and_again_are_told(cable: Pair, tmp_path: 
     probe = cable.probe(HERE, "sources")
     seen: list[Event] = []
     with ssh_server(cable, tmp_path):
-        tool = cable.start(
-            THERE, "timeout", "20", program("hydra"), "-6", "-I", "-t", "4", "-l", "root", "-P", str(words),
-            "ssh://[2001:db8::1]",
-        )  # fmt: skip
+        # it leaves a file where it is stopped
+        command = (
+            f"cd {tmp_path} && exec timeout 20 {program('hydra')} -6 -I -t 4 -l root -P {words} ssh://[2001:db8::1]"
+        )
+        tool = cable.start(THERE, "sh", "-c", command)
         told = probe.wait_for(seen, 20, event__action="attempts")
         tool.terminate()
         tool.communicate(timeout=10)
