@@ -137,6 +137,8 @@ class Orders:
         for order_id, held in self._memory.held.items():
             left = max(0.0, (held.order.until_ms - now) / 1000)
             reason = "" if held.applied_ms else "not_finished"
+            if held.order.action not in self._policy.allow:
+                reason = "not_allowed"
             self._due[order_id] = Due(ends=mono + left, began=mono, report_at=mono, confirmed=False, reason=reason)
         if not self._memory.held and not self._may_contain():
             return

@@ -43,7 +43,8 @@ class Evidence:
         datasets_of: Callable[[str], Collection[str]],
     ) -> None:
         self._store, self._agents, self._datasets_of = store, agents, datasets_of
-        self._sight = Sight(store, agents)
+        self._records: Sequence[AgentRecord] = ()
+        self._sight = Sight(store, lambda: self._records)
         self._heard: dict[str, int] = {}
         self._before: dict[str, tuple[str, ...]] = {}
 
@@ -53,8 +54,9 @@ class Evidence:
 
     def listen(self, now_ms: int) -> None:
         """Once a step: who is heard."""
+        self._records = self._agents()
         self._sight.listen(now_ms)
-        self._heard = {record.id: record.last_seen_ms for record in self._agents()}
+        self._heard = {record.id: record.last_seen_ms for record in self._records}
 
     def reports(self, orders: Sequence[Kept], now_ms: int) -> dict[str, Reports]:
         """What the agents said of these orders so far, added to what is on record."""

@@ -20,7 +20,7 @@ from collector.operation import News
 from collector.response import judgement
 from collector.response.book import HANDED_OUT
 from collector.response.evidence import Evidence
-from collector.response.model import OVER, PAGED, Kept, Proposal, Reports, State
+from collector.response.model import IN_FORCE, OVER, PAGED, Kept, Proposal, Reports, State
 from collector.response.playbook import TITLES
 from collector.response.proposing import NO_AGENT, Ability
 from collector.response.responses import SYSTEM, Incidents, Responses
@@ -38,6 +38,10 @@ PROBES_MS = (12_000, 45_000, 90_000)
 """After the rules are there, others are asked to measure again: their checks look back ten seconds."""
 PROBE_MS = 60_000
 MAX_PROBED = 3
+LOOK_S = 5.0
+RENEW_MS = 10_000
+RENEWED = frozenset({"ended", "agent_away", "too_late", "not_told", "not_there", "agent_stopped", "no_collector"})
+"""Ends that nobody wanted for the matter's sake: a person's own decision is not asked for again."""
 FOLLOWED = frozenset({IncidentState.FOUND, IncidentState.NOTIFIED, IncidentState.ACKNOWLEDGED, IncidentState.HANDLING})
 
 
@@ -63,6 +67,7 @@ class Respond:
         self._responses, self._desk, self._evidence = responses, desk, evidence
         self._abilities, self._trail, self._clock, self._report = abilities, trail, clock, report
         self._retry_at = float("-inf")
+        self._look_at: dict[str, float] = {}
         self._proposed: dict[str, tuple[object, float]] = {}
         self._refused_at = float("-inf")
         self._refused_ms = 0
@@ -70,6 +75,7 @@ class Respond:
 
     def begin(self, now_ms: int) -> None:
         self._proposed.clear()
+        self._look_at.clear()
         self._audited.clear()
         self._evidence.forget()
         self._refused_ms = now_ms
@@ -93,8 +99,9 @@ class Respond:
                     if retry and kept.incident in opened:
                         self._retry(kept, opened[kept.incident])
                 elif kept.state in OVER and _settled(kept, now):
+                    self._renew(kept, opened.get(kept.incident))
                     self._forget(kept, now)
-                else:
+                elif kept.incident not in opened or self._due(kept, reports.get(kept.id, kept.reports), now):
                     incident = opened.get(kept.incident) or self._desk.get(kept.incident)
                     self._follow(kept, incident, every, reports.get(kept.id, kept.reports), now)
             except Permanent as error:
@@ -207,9 +214,28 @@ class Respond:
             )  # fmt: skip
             self._responses.keep(incident.id, proposal, attempt=rounds)
 
+    def _due(self, kept: Kept, reports: Reports, now_ms: int) -> bool:
+        """What is known to hold, or not to, is looked at less often; what its agent says is heard at once."""
+        quiet = kept.state in IN_FORCE - {State.APPLIED} and now_ms < min(
+            kept.until_ms, kept.withdrawn_ms or now_ms + 1
+        )
+        mono = self._clock.monotonic()
+        if quiet and mono < self._look_at.get(kept.id, 0.0) and _same_phase(kept.reports, reports):
+            return False
+        self._look_at[kept.id] = mono + LOOK_S
+        return True
+
+    def _renew(self, kept: Kept, incident: Incident | None) -> None:
+        """It ended, or never began, and the matter goes on: propose it once more."""
+        if incident is None or incident.state not in FOLLOWED or kept.why not in RENEWED or kept.proposal.verifies:
+            return
+        if incident.last_ms > max(kept.reports.undone_ms, kept.reports.failed_ms, kept.not_after_ms) + RENEW_MS:
+            self._responses.keep(incident.id, kept.proposal, kept.attempt + 1)
+
     def _forget(self, kept: Kept, now_ms: int) -> None:
         if now_ms - max(kept.decided_ms, kept.proposed_ms, kept.until_ms) > KEEP_MS:
             self._responses.book.remove(kept.id)
+            self._look_at.pop(kept.id, None)
 
     def _audit(self, now_ms: int) -> None:
         """Orders that agents refused: forged, replayed, against their policy."""
@@ -243,3 +269,13 @@ def _settled(kept: Kept, now_ms: int) -> bool:
     if kept.state not in OVER:
         return False
     return not kept.signed or now_ms > max(kept.until_ms, kept.not_after_ms, kept.withdrawn_ms) + judgement.UNDO_MS
+
+
+def _same_phase(one: Reports, other: Reports) -> bool:
+    """Only the counters went on."""
+    return (one.refused_ms, one.failed_ms, one.expired_ms, one.undone_ms) == (
+        other.refused_ms,
+        other.failed_ms,
+        other.expired_ms,
+        other.undone_ms,
+    )

@@ -29,6 +29,8 @@ SYSTEM = "system"
 POLICY = "policy"
 """Who approved what a playbook may do by itself."""
 MAX_REASON = 500
+ATTEMPTS = 1000
+"""An incident that came back is acted on anew: its attempts are numbered from the next thousand on."""
 
 
 class Incidents(Protocol):
@@ -73,7 +75,7 @@ class Responses:
         """Put on record what is proposed and not yet known, and approve what policy allows. What is new."""
         fresh = []
         for proposal in self.proposals(incident):
-            kept = self.keep(incident.id, proposal)
+            kept = self.keep(incident.id, proposal, 1 + ATTEMPTS * incident.reopened)
             if kept is not None:
                 fresh.append(kept)
         return fresh

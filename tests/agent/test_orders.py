@@ -281,6 +281,16 @@ def test_after_a_kill_in_the_middle_of_setting_rules_they_are_undone(desk: Desk)
     assert desk.in_force() == set()
 
 
+def test_what_the_operator_no_longer_allows_is_undone_by_the_next_run(desk: Desk) -> None:
+    desk.give(desk.order())
+    desk.policy = Actions()
+    desk.orders = desk.run()
+    desk.orders.recover()
+    desk.orders.step()
+    assert desk.phases()[-1] == ("undone", "not_allowed")
+    assert desk.in_force() == set()
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"held": 3}'])
 def test_rules_without_a_memory_are_taken_away(desk: Desk, damage: bytes) -> None:
     desk.give(desk.order())

@@ -325,3 +325,29 @@ def test_the_signature_is_the_authoritys(site: Site) -> None:
     site.responses.approve(site.only().id, "wang")
     (signed,) = site.responses.for_agent(site.agents["switch"]).orders
     assert verify(signed, site.authority.pem.encode()) == parse(signed.payload)
+
+
+def test_what_ended_while_the_matter_goes_on_is_proposed_once_more(site: Site) -> None:
+    applied(attacked(site))
+    minutes(site, 3600)
+    site.answer("switch", site.only(), Phase.UNDONE, **{"event.reason": "ended"})
+    site.step(1)
+    assert site.state() == (State.UNDONE, "ended")
+    site.step(120)
+    assert len(site.responses.every()) - len([v for v in site.responses.every() if v.verifies]) == 1
+    site.alert("probe")
+    site.step(3)
+    site.step(30)
+    states = [view.state for view in site.responses.every() if not view.verifies]
+    assert states == [State.UNDONE, State.PROPOSED]
+
+
+def test_an_incident_that_comes_back_is_acted_on_anew(site: Site) -> None:
+    attacked(site)
+    site.responses.refuse(site.only().id, "li", "wait")
+    incident = site.incident().id
+    site.desk.close(incident, "li", "it is unplugged")
+    site.step(3)
+    site.desk.reopen(incident, "li", "it is back")
+    site.step(3)
+    assert [view.state for view in site.responses.every()] == [State.REFUSED, State.PROPOSED]
