@@ -4,6 +4,7 @@ when the leader stops or is cut off the other goes on in under 30 s."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from collector.config import Operations, Rules
+from collector.incidents.model import Incident, State
 from telemetry.clock import SystemClock
 from telemetry.event import Event, event
 from tests.collector.running import Running, collector, host
@@ -97,3 +100,56 @@ async def test_a_leader_that_hangs_is_followed(pair: tuple[Running, Running]) ->
     one.collector.services.lease.beat = release  # type: ignore[method-assign]
     await asyncio.sleep(3)
     assert (leads(one), leads(two)) == (False, True)
+
+
+RULE = """
+title: A bad router
+id: 11111111-2222-4333-8444-555555555555
+logsource: {product: tengwang, category: network, service: ndp}
+detection:
+  bad: {event.action: router_advertisement, source.ip: "fe80::7"}
+  condition: bad
+level: high
+tengwang:
+  class: network-attack
+  incident: {by: [source.ip], family: bad-router}
+  over: {quiet: 6s}
+"""
+
+
+async def test_it_closes_by_itself_when_the_agent_sees_no_more_of_it_and_opens_again(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "bad.yml").write_text(RULE, encoding="utf-8")
+    rules = Rules(packaged=False, paths=(str(tmp_path / "rules"),))
+    async with collector(tmp_path, rules=rules, operations=Operations(hold_s=1)) as running:
+        agent = await running.enrol()
+        numbers = itertools.count(1)
+
+        async def report(*events: Event) -> None:
+            now = SystemClock().now_ms()
+            status = event(now, "tengwang.agent", "status", kind="state")
+            status["process.uptime"] = 3600
+            state = event(now, "tengwang.agent", "input-state", kind="state")
+            state |= {"tengwang.input.type": "ndp", "tengwang.input.state": "on"}
+            assert (await agent.send([(next(numbers), one) for one in (status, state, *events)]))[0] == 200
+
+        async def until_state(wanted: State, seconds: float) -> Incident:
+            started = time.monotonic()
+            while True:
+                found = running.collector.services.desk.docket.all(0)
+                if found and found[0].state is wanted:
+                    return found[0]
+                assert time.monotonic() - started < seconds, found
+                await report()
+                await asyncio.sleep(0.5)
+
+        await report(rogue(7))
+        first = await until_state(State.FOUND, 20)
+        closed = await until_state(State.CLOSED, 60)
+        assert closed.id == first.id
+        assert closed.closed_ms - closed.arrived_ms >= 6000
+        assert closed.entries[0].action == "alert"
+        assert closed.entries[-1].data["measured"] is True
+        await report(rogue(7))
+        again = await until_state(State.FOUND, 20)
+        assert (again.id, again.reopened, again.count) == (first.id, 1, 2)
