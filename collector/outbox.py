@@ -29,6 +29,8 @@ POLL_S = 3.0
 IDLE_S = 1.0
 KEEP_MS = 7 * 86_400_000
 """A settled page is forgotten after this; the incident's record keeps that it was sent."""
+VISIBLE_S = 10.0
+"""What was written so lately may not be in a list of all documents yet."""
 ORPHAN_MS = 30_000
 """A page that waits so long for a channel which this collector does not have goes on to its next channel."""
 MAX_WAITING = 5_000
@@ -74,10 +76,11 @@ class Outbox:
         self._ways: dict[str, Way] = {}
         self._lock = threading.Condition()
         self._known: dict[str, tuple[Page, int]] = {}
+        self._noted: dict[str, float] = {}
+        """When this collector itself last wrote a page, by the clock that never jumps."""
         self._early: collections.deque[Receipt] = collections.deque(maxlen=MAX_EARLY)
         self._mine: set[str] = set()
         self._outcomes: dict[str, tuple[int, bool, str]] = {}
-        self._loaded = False
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -180,7 +183,7 @@ class Outbox:
 
     def refresh(self) -> None:
         """Read all documents again; forget old ones; move on what nobody here can send."""
-        now = self._clock.now_ms()
+        now, started = self._clock.now_ms(), self._clock.monotonic()
         fresh: dict[str, tuple[Page, int]] = {}
         with self._lock:
             known = dict(self._known)
@@ -193,11 +196,12 @@ class Outbox:
                 continue
             fresh[page.id] = (page, state.version)
         with self._lock:
-            for id, (page, version) in self._known.items():  # noqa: A001 - the document's own word
-                if id in fresh and version > fresh[id][1]:
-                    fresh[id] = (page, version)
+            for name, (page, version) in self._known.items():
+                late = name not in fresh and self._noted.get(name, 0.0) > started - VISIBLE_S
+                if late or (name in fresh and version > fresh[name][1]):
+                    fresh[name] = (page, version)
             self._known = fresh
-            self._loaded = True
+            self._noted = {name: at for name, at in self._noted.items() if name in fresh}
             self._lock.notify_all()
         for page, _ in fresh.values():
             stuck = page.state is PageState.WAITING and page.channel not in self._ways
@@ -408,6 +412,7 @@ class Outbox:
             old = self._known.get(page.id)
             if old is None or old[1] < version:
                 self._known[page.id] = (page, version)
+                self._noted[page.id] = self._clock.monotonic()
             self._lock.notify_all()
         self._changed()
 

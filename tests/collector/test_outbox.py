@@ -1,4 +1,4 @@
-"""Pages on a real store: sent once, claimed, fallen back, taken over, dead-lettered; with two collectors, with faults."""
+"""Pages on a real store: sent once, claimed, fallen back, taken over, dead letters; two collectors, and faults."""
 
 from __future__ import annotations
 
@@ -215,6 +215,20 @@ def test_a_store_that_fails_after_the_message_went_out_gets_the_outcome_later(
     send(box, "sms", tape)
     assert stored(store, box).state is PageState.SENT
     assert len(tape.asked) == 1
+
+
+def test_what_was_just_put_is_not_forgotten_where_a_list_does_not_have_it_yet(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape = Tape()
+    box = outbox(store, clock, {"sms": tape})
+    box.put(page(now_ms=clock.ms))
+    monkeypatch.setattr(store, "list_state", lambda prefix: [])
+    box.refresh()
+    assert [one.id for one in box.waiting()] == [LI]
+    clock.advance(11)
+    box.refresh()
+    assert box.all() == []
 
 
 def test_a_document_that_nobody_can_read_stops_nothing(store: Store, clock: ManualClock) -> None:
