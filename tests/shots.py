@@ -35,6 +35,7 @@ PATHS = {
     "mistake": "/events?q=srcip:1",
     "incidents": "/incidents",
     "incident": "/incidents/{incident}",
+    "on-call": "/on-call",
     "alerts": "/alerts",
     "rules": "/rules",
     "rule": "/rules/6bb63fa7-5651-4c95-8bde-d3170bd03e36",
