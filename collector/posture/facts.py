@@ -7,7 +7,7 @@ by collector/posture/observe.py, so that it can be asked for like the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -55,6 +55,8 @@ class Facts(msgspec.Struct, frozen=True):
     units: Mapping[str, Mapping[str, Fact]]
     zones: Mapping[str, Mapping[tuple[str, str], Fact]]
     coverage: Mapping[str, Coverage]
+    cut: tuple[str, ...] = ()
+    """Indicators of which there is more than was looked at."""
 
 
 def gather(store: Store, indicators: Iterable[Indicator], at_ms: int) -> Facts:
@@ -62,10 +64,18 @@ def gather(store: Store, indicators: Iterable[Indicator], at_ms: int) -> Facts:
     revoked = _revoked(store, at_ms)
     units: dict[str, dict[str, Fact]] = {}
     zones: dict[str, dict[tuple[str, str], Fact]] = {}
+    newest = _Newest(store, at_ms)
+    cut = []
     for indicator in indicators:
-        ask = _latest if indicator.measure.take == "latest" else _counted
-        units[indicator.id], zones[indicator.id] = ask(store, indicator.measure, at_ms, revoked)
-    return Facts(at_ms, units, zones, _coverage(store, at_ms, revoked))
+        measure = indicator.measure
+        if measure.take == "latest":
+            found = newest.of(measure)
+            units[indicator.id], zones[indicator.id] = _latest(found, measure, at_ms, revoked)
+            if len(found) == MAX_LATEST:
+                cut.append(indicator.id)
+        else:
+            units[indicator.id], zones[indicator.id] = _counted(store, measure, at_ms)
+    return Facts(at_ms, units, zones, _coverage(store, at_ms, revoked), tuple(cut))
 
 
 Answer = tuple[dict[str, Fact], dict[tuple[str, str], Fact]]
@@ -75,7 +85,7 @@ def since(measure: Measure, at_ms: int) -> int:
     return max(0, at_ms - seconds(measure.window) * 1000)
 
 
-def _counted(store: Store, measure: Measure, at_ms: int, _revoked: frozenset[str]) -> Answer:
+def _counted(store: Store, measure: Measure, at_ms: int) -> Answer:
     units, zones = _sums(store, measure, at_ms, measure.query)
     if not measure.share:
         return units, zones
@@ -110,11 +120,11 @@ def _sums(store: Store, measure: Measure, at_ms: int, text: str) -> Answer:
     return units, {(keys[0], keys[1]): fact for keys, fact in ask(ZONE, UNIT)}
 
 
-def _latest(store: Store, measure: Measure, at_ms: int, revoked: frozenset[str]) -> Answer:
+def _latest(rows: Iterable[Found], measure: Measure, at_ms: int, revoked: frozenset[str]) -> Answer:
     bad = tuple(search_text.parse(text) for text in measure.bad)
     units: dict[str, Fact] = {}
     zones: dict[tuple[str, str], Fact] = {}
-    for found in newest(store, measure, at_ms):
+    for found in rows:
         doc = found.doc
         if "agent.id" in measure.per and doc.get("agent.id") in revoked:
             continue
@@ -127,10 +137,20 @@ def _latest(store: Store, measure: Measure, at_ms: int, revoked: frozenset[str])
     return units, zones
 
 
-def newest(store: Store, measure: Measure, at_ms: int) -> Iterable[Found]:
-    """The records that a ``latest`` looks at."""
-    where = search_text.parse(measure.query)
-    return store.latest(Latest(since(measure, at_ms), at_ms, measure.per, where, Kind(measure.kind), MAX_LATEST))
+class _Newest:
+    """The records that a ``latest`` looks at; indicators that differ only in what is bad ask once."""
+
+    def __init__(self, store: Store, at_ms: int) -> None:
+        self._store = store
+        self._at_ms = at_ms
+        self._known: dict[Latest, Sequence[Found]] = {}
+
+    def of(self, measure: Measure) -> Sequence[Found]:
+        where = search_text.parse(measure.query)
+        query = Latest(since(measure, self._at_ms), self._at_ms, measure.per, where, Kind(measure.kind), MAX_LATEST)
+        if query not in self._known:
+            self._known[query] = self._store.latest(query)
+        return self._known[query]
 
 
 def _wrong(doc: Event, bad: tuple[tuple[Condition, ...], ...], measure: Measure, at_ms: int) -> bool:

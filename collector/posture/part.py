@@ -17,7 +17,7 @@ from collector.ledger import Ledgers
 from collector.live import Live
 from collector.operation import News
 from collector.posture import records
-from collector.posture.facts import gather
+from collector.posture.facts import MAX_LATEST, gather
 from collector.posture.outlook import look
 from collector.posture.records import Observation
 from collector.posture.score import Scores, score
@@ -84,7 +84,10 @@ class Posture:
         started = self._clock.monotonic()
         book, index = self._book.current(), self._inventory.current()
         self._write(records.of_observations(self._observed(), slot, index))
-        scores = score(book, gather(self._store, book.indicators, slot), tree(index))
+        facts = gather(self._store, book.indicators, slot)
+        if facts.cut:
+            self._report.warn("posture-cut", f"more than {MAX_LATEST} things each, not all looked at: {facts.cut}")
+        scores = score(book, facts, tree(index))
         self._write(records.of_scores(scores, book, index))
         hour = slot // OUTLOOK_MS * OUTLOOK_MS
         if hour != self._seen_ahead:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector import shipped
 from collector.posture.baseline import BEIJING_MS, HOUR_MS
 from collector.posture.indicator import Book
 from collector.posture.load import load
-from collector.posture.outlook import DAY_MS, Outlook, look
+from collector.posture.outlook import DAY_MS, Outlook, _expires, look
 from collector.query import Kind
 from collector.store import Record, Store
 from telemetry.clock import ManualClock, iso
@@ -143,6 +145,15 @@ def test_certificates_that_run_out_and_those_that_nobody_read(store: Store) -> N
     found = looked(store, "certificate")
     assert (found.judged, found.short) == (4, 2)
     assert [(f.subject, f.colour, round(f.value)) for f in found.findings] == [("oa", "red", -1), ("www", "yellow", 20)]
+
+
+@given(
+    st.text(max_size=60)
+    | st.lists(st.text(max_size=30)).map(lambda dates: msgspec.json.encode({"expires": dates}).decode())
+)
+def test_any_evidence_gives_a_date_or_none(text: str) -> None:
+    found = _expires({"tengwang.check.evidence": text})
+    assert found is None or isinstance(found, int)
 
 
 def value(scope: str, subject: str, days_ago: int, amount: float) -> Record:
