@@ -7,14 +7,14 @@ real snmpd over SNMPv3, and readiness with one system. After ``SETTLE`` seconds 
 - [agent rss] VmHWM, the most it ever had resident, at the end;
 - [agent cpu] user and system time over ``MEASURE`` seconds, in percent of one core;
 - [collector rss] VmRSS at the end, with this one agent sending;
-- [install] files of the packages in requirements/agent.txt with their compiled twins, and our wheel, unpacked.
+- [install] a fresh virtual environment with requirements/agent.txt and our wheel in it, as the disk keeps it, pip and
+  compiled twins included (it needs the package registry, or pip's cache).
 
 The peer of each is the bound that we promise.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 import signal
@@ -112,15 +112,19 @@ def memory(pid: int, which: str) -> int:
 
 
 def installed() -> int:
-    """Bytes of the agent's packages, each file in whole blocks as a disk keeps it."""
-    names = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements/agent.txt").read_text(), re.MULTILINE)
-    paths: set[Path] = set()
-    for name in names:
-        try:
-            files = importlib.metadata.files(name) or []
-        except importlib.metadata.PackageNotFoundError:
-            continue  # for another system or Python than this one
-        paths.update(Path(str(file.locate())) for file in files)
-    for part in ("agent", "collector", "telemetry", "rules", "dashboards"):
-        paths.update((ROOT / part).rglob("*"))
-    return sum(-(-path.stat().st_size // 4096) * 4096 for path in paths if path.is_file())
+    """Bytes on the disk of what a network host gets: made anew, so nothing of this environment is counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        quiet = ("-q", "--disable-pip-version-check")
+        fresh = Path(folder) / "venv"
+        pip = [str(fresh / "bin/python"), "-m", "pip", "install", *quiet, "--no-deps"]
+        build = [sys.executable, "-m", "pip", "wheel", *quiet, "--no-deps", "--no-build-isolation", "-w", folder]
+        for command in (
+            [*build, str(ROOT)],
+            [sys.executable, "-m", "venv", str(fresh)],
+            [*pip, "--require-hashes", "-r", str(ROOT / "requirements/agent.txt")],
+        ):
+            subprocess.run(command, check=True)
+        (wheel,) = Path(folder).glob("*.whl")
+        subprocess.run([*pip, str(wheel)], check=True)
+        subprocess.run([fresh / "bin/tengwang-agent", "--help"], check=True, stdout=subprocess.DEVNULL)
+        return sum(path.lstat().st_blocks * 512 for path in fresh.rglob("*"))
