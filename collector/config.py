@@ -182,6 +182,27 @@ class Response(Section, frozen=True):
     ] = ()
 
 
+class Operations(Section, frozen=True):
+    """From alerts to incidents that are over; done by the one collector that leads."""
+
+    reopen_hours: Annotated[
+        float, Meta(description="what is seen again so long after it was closed is the same incident", ge=0, le=8_784)
+    ] = 24.0
+    keep_days: Annotated[
+        float,
+        Meta(description="a closed incident can be changed so long; its records are kept as alerts are", ge=1, le=400),
+    ] = 7.0
+    raise_from_level: Annotated[
+        int, Meta(description="incidents at assets from this 等保 level on are one level graver; 6: never", ge=1, le=6)
+    ] = 3
+    raise_cii: Annotated[
+        bool, Meta(description="incidents at critical information infrastructure are one level graver")
+    ] = True
+    raise_zones: Annotated[
+        tuple[str, ...], Meta(description="ids of zones in which incidents are one level graver", max_length=64)
+    ] = ()
+
+
 class CollectorConfig(Section, frozen=True):
     """The whole file. Paths are relative to the collector's home, ``<home>/collector``."""
 
@@ -190,6 +211,7 @@ class CollectorConfig(Section, frozen=True):
     limits: Limits = Limits()
     inventory: Inventory = Inventory()
     rules: Rules = Rules()
+    operations: Operations = Operations()
     response: Response = Response()
     store: Annotated[dict[str, Any], Meta(description="type (sqlite or elastic) and the options of that store")] = (
         msgspec.field(default_factory=lambda: {"type": "sqlite"})

@@ -7,6 +7,7 @@ collector/inventory_check.py.
 
 from __future__ import annotations
 
+import datetime
 import enum
 from typing import Annotated
 
@@ -50,6 +51,8 @@ class Unit(Strict, frozen=True):
     parent: Id | None = None
     name_en: str = ""
     zone: Id | None = None
+    escalation: Id | None = None
+    """Who is told of its incidents, and when; what it leaves out it has from its parent."""
 
 
 class Person(Strict, frozen=True):
@@ -59,6 +62,8 @@ class Person(Strict, frozen=True):
     phone: str = ""
     email: str = ""
     language: Annotated[str, msgspec.Meta(pattern=r"^(zh-CN|en)\Z", description="zh-CN or en")] = "zh-CN"
+    channels: tuple[Id, ...] = ()
+    """Names of notifiers, the preferred one first; empty: all, in the order of the configuration."""
 
 
 class Zone(Strict, frozen=True):
@@ -152,6 +157,78 @@ class Credential(SnmpCredential, frozen=True, forbid_unknown_fields=True, kw_onl
 
 SECRETS = ("community", "auth_key", "priv_key")
 
+TimeOfDay = Annotated[
+    str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z", description="a time of day in quotes, e.g. '08:30'")
+]
+Length = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9]{1,4}[smh]\Z", description="a length of time, e.g. '90s', '15m' or '1h'")
+]
+
+
+class Shift(enum.StrEnum):
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    CUSTOM = "custom"
+
+
+class Weekday(enum.StrEnum):
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+class Rotation(Strict, frozen=True, kw_only=True):
+    """People who take turns to be called, shift by shift in this order, without end and without a gap."""
+
+    id: Id
+    name: Name
+    name_en: str = ""
+    people: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=100)]
+    start: datetime.date
+    """Day of the first hand-over; with ``weekly`` the first ``hand_over_day`` from here on."""
+    time_zone: str = "Asia/Shanghai"
+    shift: Shift = Shift.WEEKLY
+    days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
+    hours: Annotated[int, msgspec.Meta(ge=0, le=23)] = 0
+    """With ``custom``: how long a shift is."""
+    hand_over_day: Weekday = Weekday.MONDAY
+    hand_over_time: TimeOfDay = "09:00"
+
+
+class Holiday(Strict, frozen=True, kw_only=True):
+    """Days on which others are on duty: from the hand-over time of ``date``, one of ``people`` a day in turn."""
+
+    date: datetime.date
+    days: Annotated[int, msgspec.Meta(ge=1, le=31)] = 1
+    name: Name
+    name_en: str = ""
+    rotation: Id
+    people: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=100)]
+
+
+class EscalationStep(Strict, frozen=True, kw_only=True):
+    """``notify``: rotations and people; ``owners`` are the people responsible for what the incident is about."""
+
+    after: Length = "0m"
+    notify: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=50)]
+    channels: tuple[Id, ...] = ()
+    """Names of notifiers for this step; empty: what each person prefers."""
+
+
+class Escalation(Strict, frozen=True, kw_only=True):
+    """Who is told, and who next while nobody acknowledges. Then all again, ``repeat`` times."""
+
+    id: Id
+    name: str = ""
+    steps: Annotated[tuple[EscalationStep, ...], msgspec.Meta(min_length=1, max_length=20)]
+    repeat: Annotated[int, msgspec.Meta(ge=0, le=20, description="how often the steps are gone through again")] = 1
+    repeat_after: Length = "15m"
+    """How long after the last step the first one comes again."""
+
 
 class Inventory(Strict, frozen=True):
     """The whole of it."""
@@ -165,3 +242,6 @@ class Inventory(Strict, frozen=True):
     terminals: tuple[Terminal, ...] = ()
     credentials: tuple[Credential, ...] = ()
     resolvers: tuple[str, ...] = ()
+    rotations: tuple[Rotation, ...] = ()
+    holidays: tuple[Holiday, ...] = ()
+    escalations: tuple[Escalation, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from collector import inventory_duty
 from collector.inventory import Inventory, Level, Unit
 from collector.inventory_files import Documents
 from collector.inventory_values import (
@@ -52,6 +53,7 @@ def check(inventory: Inventory, documents: Documents) -> list[Problem]:
     problems: list[Problem] = []
     for part in (_ids, _references, _tree, _prefixes, _addresses, _macs, _domains, _people, _credentials, _routers):
         problems.extend(part(inventory, documents))
+    problems.extend(inventory_duty.check(inventory, documents))
     return problems
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from collector.detect import Detector
 from collector.enricher import Enricher
-from collector.query import Kind
 from collector.store import Record
 from telemetry.report import Report
 
@@ -21,17 +20,17 @@ class Judge:
 
     def judge(self, records: Sequence[Record]) -> list[Record]:
         """Adds fields to the events in place; returns the alerts and hits they raise: the same event, the same ids."""
-        alerts: list[Record] = []
+        made: list[Record] = []
         enrichers, detect = self._enrichers, self._detector.detect
         for record in records:
             event = record.doc
             try:
                 for enricher in enrichers:
                     enricher.enrich(event)
-                for alert in detect(event):
-                    alert.setdefault("event.ingested", event["event.ingested"])
-                    alerts.append(Record(Kind.ALERT, str(alert["event.id"]), alert))
+                for one in detect(event):
+                    one.doc.setdefault("event.ingested", event["event.ingested"])
+                    made.append(one)
             except Exception as error:  # noqa: BLE001 - a fault in one rule must not lose the event
                 self._report.count("tengwang_judge_errors_total")
                 self._report.error("judge", f"{record.id}: {type(error).__name__}: {error}")
-        return alerts
+        return made

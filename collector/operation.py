@@ -30,6 +30,8 @@ class News:
     now_ms: int
     alerts: list[Record] = field(default_factory=list)
     hits: list[Record] = field(default_factory=list)
+    again: bool = False
+    """Read from the store after a start, a take-over or an overflow: most of it was looked at before."""
 
 
 class Part(Protocol):

@@ -26,7 +26,7 @@ from collector.local_names import local_names
 from collector.receive import Receiver
 from collector.server_tls import OwnCertificate, agent_context, console_context, load_configured
 from collector.tls_listener import TlsListener
-from collector.wiring import make_pipeline, make_services
+from collector.wiring import make_operations, make_pipeline, make_services
 from telemetry.clock import Clock
 from telemetry.errors import Transient
 from telemetry.report import Report
@@ -52,6 +52,7 @@ class Collector:
         self.services = make_services(home, config, clock, report, self._collectors)
         self._undo.callback(self.services.store.close)
         self.pipeline = make_pipeline(self.services)
+        self.operations = make_operations(self.services)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._certificates: list[OwnCertificate] = []
         self.agent_urls: tuple[str, ...] = ()
@@ -68,6 +69,7 @@ class Collector:
             self._undo.callback(bound.close)
         executor = ThreadPoolExecutor(THREADS, "work")
         asyncio.get_running_loop().set_default_executor(executor)
+        self._undo.push_async_callback(asyncio.to_thread, self.operations.stop)
         self._undo.push_async_callback(asyncio.to_thread, self.pipeline.stop)
         if not await self._begin():
             waiting = asyncio.create_task(self._wait_for_store())
@@ -95,6 +97,7 @@ class Collector:
             services.standing.down(str(error))
             return False
         self.pipeline.start()
+        self.operations.start()
         return True
 
     async def _wait_for_store(self) -> None:

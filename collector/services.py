@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collector.config import CollectorConfig
     from collector.detect import Detector
     from collector.feed import Feed
+    from collector.incidents.desk import Desk
     from collector.inventory_source import InventorySource
+    from collector.lease import Lease
     from collector.ledger import Ledgers
     from collector.live import Live
     from collector.registry import Registry
@@ -45,4 +47,8 @@ class Services:
     """``<home>/collector``: everything that this collector keeps on disk."""
     authority: Authority
     trail: Trail
+    desk: Desk
+    """What may be done with incidents."""
+    lease: Lease
+    """Says whether this collector leads (collector/operations.py)."""
     responses: Responses

@@ -14,11 +14,18 @@ from collector.config import CollectorConfig, component_config
 from collector.enricher import Enricher, EnricherContext
 from collector.feed import Feed
 from collector.home import Home
+from collector.incidents.desk import Desk
+from collector.incidents.facts import RuleFacts
+from collector.incidents.group import Group
+from collector.incidents.responsibility import Raising
 from collector.intake import Intake
 from collector.inventory_source import InventorySource
 from collector.judge import Judge
+from collector.lease import Lease
 from collector.ledger import Ledgers
 from collector.live import Live
+from collector.operation import Part
+from collector.operations import Operations
 from collector.pipeline import Pipeline
 from collector.registry import Registry
 from collector.response.ground import Grounds
@@ -69,7 +76,8 @@ def make_services(
     authority = Authority.open(home.within(config.agents.ca), clock)
     inventory = InventorySource(home.within(config.inventory.path), report)
     registry = Registry(store, clock, authority, trail, identity, collectors, config.agents.certificate_days)
-    detector = detect.build(rule_paths(config, home), report, clock)
+    detector = detect.build(rule_paths(config, home), report, clock, identity)
+    live = Live(clock)
     return Services(
         clock=clock,
         report=report,
@@ -82,11 +90,27 @@ def make_services(
         config=config,
         collector_id=identity,
         started_ms=clock.now_ms(),
-        live=Live(clock),
+        live=live,
         feed=Feed(),
         home=home.path,
         authority=authority,
         trail=trail,
+        desk=Desk(
+            store=store,
+            inventory=inventory.current,
+            clock=clock,
+            report=report,
+            trail=trail,
+            rules=rule_facts(detector),
+            collector_id=identity,
+            raising=Raising(
+                config.operations.raise_from_level,
+                config.operations.raise_cii,
+                frozenset(config.operations.raise_zones),
+            ),
+            changed=lambda: live.publish("incidents"),
+        ),
+        lease=Lease(store, clock, identity),
         responses=Responses(
             store,
             clock,
@@ -106,6 +130,55 @@ def make_services(
                 automatic=config.response.automatic,
             ),
         ),
+    )
+
+
+def rule_facts(detector: detect.Detector) -> Callable[[str], RuleFacts | None]:
+    """What incidents have to know of the rule with an id."""
+
+    def facts(id: str) -> RuleFacts | None:
+        info = next((info for info in detector.rules() if info.id == id), None)
+        if info is None:
+            return None
+        return RuleFacts(
+            info.id,
+            info.title,
+            info.level,
+            info.category,
+            info.datasets,
+            info.quiet_ms,
+            info.has_proof,
+            info.over_when,
+        )
+
+    return facts
+
+
+def make_parts(services: Services) -> list[Part]:
+    """What the leader goes through, in the order of collector/operation.py."""
+    options = services.config.operations
+    return [
+        Group(
+            services.desk,
+            services.store,
+            services.clock,
+            services.report,
+            reopen_ms=int(options.reopen_hours * 3_600_000),
+            keep_ms=int(options.keep_days * 86_400_000),
+        ),
+    ]
+
+
+def make_operations(services: Services) -> Operations:
+    return Operations(
+        store=services.store,
+        standing=services.standing,
+        lease=services.lease,
+        feed=services.feed,
+        parts=make_parts(services),
+        clock=services.clock,
+        report=services.report,
+        others=lambda: bool(services.registry.others),
     )
 
 

@@ -201,7 +201,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.source.activity.sources", LONG, "Different source addresses towards one destination", "源地址数", "Sources"),
     F("tengwang.source.activity.echo", LONG, "Echo requests (ping) in the period", "回显请求数", "Echo requests"),
     # --- posture (collector/posture)
-    F("tengwang.posture.scope", K, "unit, zone, level or all", "评价范围", "Scope"), F("tengwang.posture.subject", K, "Which unit, zone or level", "评价对象", "Subject"),
+    F("tengwang.posture.scope", K, "unit, branch (the unit and all below it), zone, level or all", "评价范围", "Scope"), F("tengwang.posture.subject", K, "Which unit, zone or level", "评价对象", "Subject"),
     F("tengwang.posture.score", DOUBLE, "0 to 100", "得分", "Score"), F("tengwang.posture.state", K, "known, partly or blind", "可见性", "Sight"),
     F("tengwang.posture.colour", K, "blue, yellow, orange, red, or none", "预警颜色", "Warning colour"), F("tengwang.posture.indicator", K, "Indicator", "指标", "Indicator"),
     F("tengwang.posture.value", DOUBLE, "Value of the indicator", "指标值", "Indicator value"), F("tengwang.posture.deduction", DOUBLE, "Points taken off", "扣分", "Deduction"),

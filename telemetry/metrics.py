@@ -61,6 +61,18 @@ OF_COLLECTOR: tuple[Metric, ...] = (
     M("tengwang_rules_load_seconds", G, "Time of the last load of the rules"),
     M("tengwang_inventory_problems", G, "Problems of the newest inventory files"),
     M("tengwang_inventory_entries", G, "Entries of the inventory in use", ("section",)),
+    # --- incidents and the leader's loop
+    M("tengwang_operations_leading", G, "1 while this collector leads"),
+    M("tengwang_operations_terms_total", C, "Times that this collector began to lead"),
+    M("tengwang_operations_seconds", G, "Time of the last step of each part", ("part",)),
+    M("tengwang_operations_errors_total", C, "Steps that failed; what was new is given again", ("part",)),
+    M("tengwang_operations_overflows_total", C, "Times that the feed overflowed and was read from the store"),
+    M("tengwang_incidents_total", C, "Incidents found", ("level",)),
+    M("tengwang_incidents_reopened_total", C, "Incidents that were over and were seen again"),
+    M("tengwang_incident_storms_total", C, "Keys put into one incident because too many came at once"),
+    M("tengwang_incident_conflicts_total", C, "Changes made again because somebody else was first"),
+    M("tengwang_incident_records_late_total", C, "Records of changes that had to be written later"),
+    M("tengwang_alerts_not_grouped_total", C, "Alerts that no incident could be made of"),
     # --- agents and their ledgers
     M("tengwang_agents", G, "Enrolled agents by state: active, silent, revoked", ("state",)),
     M("tengwang_ledger_collected", G, "Events that agents collected"),
@@ -71,6 +83,11 @@ OF_COLLECTOR: tuple[Metric, ...] = (
     # --- response
     M("tengwang_orders_total", C, "Orders to agents by what became of them", ("action", "state")),
     M("tengwang_playbooks", G, "Playbooks by state: active, refused", ("state",)),
+    # --- posture
+    M("tengwang_posture_score", G, "Score of the whole, 0 to 100"),
+    M("tengwang_posture_seconds", G, "Time of the last round of scores"),
+    M("tengwang_posture_errors_total", C, "Rounds of scores that failed, and records of them that no store took"),
+    M("tengwang_posture_indicators", G, "Indicators in use"),
     # --- console and API
     M("tengwang_logins_total", C, "Logins", ("outcome",)),
     M("tengwang_console_refused_total", C, "Refused requests to console and API", ("reason",)),

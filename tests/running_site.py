@@ -23,7 +23,7 @@ from collector.pipeline import Answer, Delivery, Pipeline
 from collector.server_tls import OwnCertificate, console_context
 from collector.services import Services
 from collector.web import application
-from collector.wiring import make_pipeline, make_services
+from collector.wiring import make_operations, make_pipeline, make_services
 from telemetry import wire
 from telemetry.clock import SystemClock
 from telemetry.enrol import EnrolRequest, Host
@@ -63,6 +63,7 @@ class RunningSite:
             (folder / "all.yml").write_text(inventory, encoding="utf-8")
         self.services: Services = make_services(home, config, self.clock, Report(self.clock))
         self.pipeline: Pipeline = make_pipeline(self.services)
+        self.operations = make_operations(self.services)
         self.app = application(self.services)
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.2)
         self._sequence: dict[tuple[str, int], int] = {}
@@ -84,7 +85,14 @@ class RunningSite:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
         await self._runner.cleanup()
+        await asyncio.to_thread(self.operations.stop)
         await asyncio.to_thread(self.services.store.close)
+
+    async def settle(self, beats: int = 1) -> None:
+        """Let the leader's loop look at what came in: alerts become incidents, and so on."""
+        for _ in range(beats):
+            await asyncio.to_thread(self.operations.keep)
+            await asyncio.to_thread(self.operations.step)
 
     def link(self) -> str:
         return login_link(self.services, self.url)

@@ -30,6 +30,8 @@ PATHS = {
     "events": "/events",
     "search": "/events?q=src:2001:db8:30::/48+port:443&since=-1h",
     "mistake": "/events?q=srcip:1",
+    "incidents": "/incidents",
+    "incident": "/incidents/{incident}",
     "alerts": "/alerts",
     "rules": "/rules",
     "rule": "/rules/6bb63fa7-5651-4c95-8bde-d3170bd03e36",
@@ -75,6 +77,18 @@ async def person(
     return page
 
 
+async def begin(site: RunningSite) -> str:
+    """Let the demo's alerts become incidents, and one of them be taken; returns its id."""
+    await site.settle(2)
+    desk = site.services.desk
+    rogue = next(i for i in desk.open() if i.subject.source_mac and i.level == "high")
+    desk.acknowledge(rogue.id, "chen.jing")
+    desk.handle(rogue.id, "chen.jing")
+    desk.note(rogue.id, "chen.jing", "已在接入交换机 HGT-ACC-3 的 12 口定位到该 MAC，正在联系使用单位。")
+    await site.settle()
+    return rogue.id
+
+
 async def for_readme(browser: Browser, site: RunningSite) -> None:
     """Small pictures of the first screen."""
     README.mkdir(parents=True, exist_ok=True)
@@ -95,6 +109,7 @@ async def main(only: str, readme: bool) -> None:
     with tempfile.TemporaryDirectory() as home:
         async with RunningSite(Path(home), INVENTORY) as site, async_playwright() as play:
             agents = await fill(site)
+            incident = await begin(site)
             site.app[SITE].users.create("admin", Role.ADMIN, "a long sentence is good")
             site.app[SITE].users.create("chen.jing", Role.OPERATOR)
             browser = await launch(play)
@@ -106,7 +121,7 @@ async def main(only: str, readme: bool) -> None:
                             continue
                         if label == "dark" and (language == "en" or name not in DARK):
                             continue
-                        url = site.url + path.format(agent=agents["hgt-probe"])
+                        url = site.url + path.format(agent=agents["hgt-probe"], incident=incident)
                         await picture(page, url, f"{name}-{label}-{language}", full=label != "phone")
                     await page.context.close()
             for label, size, theme in (("wall", WALL, "dark"),):

@@ -6,7 +6,8 @@ import hashlib
 
 import msgspec
 
-from collector.detect.rule import SEVERITY, Rule
+from collector.detect.key import key
+from collector.detect.rule import SEVERITY, Rule, RuleInfo
 from telemetry.event import Event
 from telemetry.fields import BY_NAME
 
@@ -27,27 +28,39 @@ COPIED = tuple(name for name in BY_NAME if name in _NAMES or name.startswith(_GR
 """What an alert has of its event as fields of its own, to be searched and grouped by; the evidence has the rest."""
 
 
-def alert(rule: Rule, event: Event) -> Event:
+def alert(rule: Rule, event: Event, collector: str = "") -> Event:
     """``event`` has its ``event.id``; the alert's own id is made of that and the rule's."""
     info = rule.info
     about = str(event.get("event.id", ""))
     made = {name: event[name] for name in COPIED if name in event}
+    made.update({name: event[name] for name in info.by if name in event})
+    made.update(about_rule(info, collector))
     made.update(
         {
             "event.id": alert_id(info.id, about),
-            "event.kind": "alert",
-            "event.dataset": DATASET,
-            "event.action": info.id,
-            "event.severity": SEVERITY[info.level],
-            "rule.id": info.id,
-            "rule.name": info.title.en,
-            "tengwang.rule.name.zh": info.title.zh,
-            "rule.level": info.level,
-            "rule.category": info.category,
+            "tengwang.alert.key": key(info.family, info.by, event),
             "tengwang.alert.event_ids": [about],
             "tengwang.alert.evidence": _evidence(rule, event),
         }
     )
+    return made
+
+
+def about_rule(info: RuleInfo, collector: str) -> Event:
+    """What every alert of a rule says."""
+    made: Event = {
+        "event.kind": "alert",
+        "event.dataset": DATASET,
+        "event.action": info.id,
+        "event.severity": SEVERITY[info.level],
+        "rule.id": info.id,
+        "rule.name": info.title.en,
+        "tengwang.rule.name.zh": info.title.zh,
+        "rule.level": info.level,
+        "rule.category": info.category,
+    }
+    if collector:
+        made["tengwang.collector.id"] = collector
     return made
 
 

@@ -50,7 +50,7 @@ def compile_tree(node: object, depth: int = 0) -> Compiled:
         case conditions.ConditionAND():
             return _all_of([compile_tree(arg, depth + 1) for arg in node.args])
         case conditions.ConditionOR():
-            return _any_of([compile_tree(arg, depth + 1) for arg in _merged(node.args)])
+            return any_of([compile_tree(arg, depth + 1) for arg in _merged(node.args)])
         case conditions.ConditionNOT():
             inner = compile_tree(node.args[0], depth + 1)
             return Compiled(lambda event: not inner.match(event), None, inner.fields)
@@ -73,7 +73,8 @@ def _all_of(parts: Sequence[Compiled]) -> Compiled:
     return Compiled(lambda event: all(match(event) for match in matches), keys, fields)
 
 
-def _any_of(parts: Sequence[Compiled]) -> Compiled:
+def any_of(parts: Sequence[Compiled]) -> Compiled:
+    """True where one of them is."""
     matches = tuple(part.match for part in parts)
     keys: Keys = frozenset()
     for part in parts:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from collector.detect.alert import alert
+from collector.detect.fieldmap import FieldMap
 from collector.detect.index import Index
-from collector.detect.load import load_file, rule_files
-from collector.detect.rule import Rule, RuleInfo
+from collector.detect.load import Loaded, find_maps, load_file, rule_files
+from collector.detect.outcome import Make, Outcomes
+from collector.detect.rule import Proof, Rule, RuleInfo
+from collector.detect.ruleset import Ruleset, join
+from collector.store import Record
 from telemetry.clock import Clock
 from telemetry.errors import Problem
 from telemetry.event import Event
@@ -18,27 +21,39 @@ Stamp = tuple[int, int, int]
 
 
 class Detector:
-    """``detect`` and ``reload_if_changed`` are for one thread; what ``rules`` and ``problems`` give, for any."""
+    """``detect`` and ``reload_if_changed`` are for one thread; what the others give or take, for any."""
 
-    def __init__(self, paths: Sequence[Path], report: Report, clock: Clock) -> None:
+    def __init__(self, paths: Sequence[Path], report: Report, clock: Clock, collector: str = "") -> None:
         self._paths = tuple(paths)
         self._report = report
         self._clock = clock
-        self._files: dict[Path, tuple[Stamp, list[Rule], list[Problem]]] = {}
-        self._index = Index(())
+        self._files: dict[Path, tuple[Stamp, Loaded]] = {}
+        self._maps: tuple[FieldMap, ...] = ()
+        self._index: Index[Rule | Proof] = Index(())
+        self._makers: list[Make] = []
+        self._ruleset = Ruleset()
         self._rules: list[RuleInfo] = []
         self._problems: list[Problem] = []
+        self._watched: frozenset[str] = frozenset()
+        self._outcomes = Outcomes(collector, lambda: self._watched, report)
         self._loaded = False
         self.reload_if_changed()
 
-    def detect(self, event: Event) -> list[Event]:
-        """One alert for each rule that the event fulfils. ``event`` has its ``event.id``."""
+    def detect(self, event: Event) -> list[Record]:
+        """The alerts and hits of an event that has its ``event.id``; the same for every delivery of it."""
         hits = self._index.hits(event)
         if not hits:
             return []
-        for rule in hits:
-            self._report.count("tengwang_alerts_total", level=rule.info.level)
-        return [alert(rule, event) for rule in hits]
+        makers = self._makers
+        return [record for number in hits for record in makers[number](event)]
+
+    def watch(self, keys: frozenset[str]) -> None:
+        """Keys of open incidents: proofs of their end are kept soon, not once an hour."""
+        self._watched = keys
+
+    def ruleset(self) -> Ruleset:
+        """What is in use now; another object after a change."""
+        return self._ruleset
 
     def rules(self) -> list[RuleInfo]:
         """Every rule in use, also those that are idle here."""
@@ -55,8 +70,11 @@ class Detector:
             return False
         self._loaded = True
         started = self._clock.monotonic()
+        maps = find_maps(stamps)
+        if [one.data for one in maps] != [one.data for one in self._maps]:
+            self._maps, self._files = maps, {}
         self._files = {
-            path: known if (known := self._files.get(path)) and known[0] == stamp else (stamp, *load_file(path))
+            path: known if (known := self._files.get(path)) and known[0] == stamp else (stamp, load_file(path, maps))
             for path, stamp in stamps.items()
         }
         self._use()
@@ -67,32 +85,26 @@ class Detector:
         return True
 
     def _use(self) -> None:
-        rules: dict[str, Rule] = {}
-        problems = [
-            Problem(str(path), 0, "", "is not there", "a rule file or a folder of them")
-            for path in self._paths
-            if not path.exists()
+        ruleset = join(entry[1] for entry in self._files.values())
+        every = [rule.proof for rule in ruleset.rules] + [one.proof for one in ruleset.correlations]
+        proofs = [proof for proof in every if proof is not None]
+        makers = [self._outcomes.of_rule(rule, ruleset.used_by.get(rule.info.id, ())) for rule in ruleset.rules]
+        makers += [self._outcomes.of_proof(proof) for proof in proofs]
+        self._index, self._makers = Index([*ruleset.rules, *proofs]), makers
+        self._ruleset = ruleset
+        self._rules = ruleset.infos()
+        self._problems = [
+            *(
+                Problem(str(path), 0, "", "is not there", "a rule file or a folder of them")
+                for path in self._paths
+                if not path.exists()
+            ),
+            *ruleset.problems,
         ]
-        for _, loaded, wrong in self._files.values():
-            problems += wrong
-            for rule in loaded:
-                if (first := rules.setdefault(rule.info.id, rule)) is not rule:
-                    problems.append(
-                        Problem(
-                            rule.info.path,
-                            rule.info.line,
-                            "id",
-                            f"{rule.info.id} is another rule's",
-                            f"first at {first.info.path}:{first.info.line}",
-                        )
-                    )
-        self._index = Index(rules.values())
-        self._rules = [rule.info for rule in rules.values()]
-        self._problems = problems
         idle = sum(bool(info.idle) for info in self._rules)
         self._report.gauge("tengwang_rules", len(self._rules) - idle, state="active")
         self._report.gauge("tengwang_rules", idle, state="idle")
-        self._report.gauge("tengwang_rules", len(problems), state="refused")
+        self._report.gauge("tengwang_rules", len(self._problems), state="refused")
 
 
 def _stamps(paths: Sequence[Path]) -> dict[Path, Stamp]:
@@ -108,6 +120,6 @@ def _stamps(paths: Sequence[Path]) -> dict[Path, Stamp]:
     return found
 
 
-def build(paths: Sequence[Path], report: Report, clock: Clock) -> Detector:
+def build(paths: Sequence[Path], report: Report, clock: Clock, collector: str = "") -> Detector:
     """A detector over rule files and folders; a problem with one rule does not keep the others away."""
-    return Detector(paths, report, clock)
+    return Detector(paths, report, clock, collector)

@@ -3,40 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Generic, Protocol, TypeVar
 
-from collector.detect.rule import Rule
+from collector.detect.condition import Keys, Match
 from collector.detect.values import text
 
 
+class Indexed(Protocol):
+    """What can be asked of an event; ``keys`` as collector/detect/condition.py has them."""
+
+    @property
+    def datasets(self) -> tuple[str, ...]: ...
+    @property
+    def match(self) -> Match: ...
+    @property
+    def keys(self) -> Keys: ...
+
+
+Item = TypeVar("Item", bound=Indexed)
+
+
 class _Dataset:
-    """The rules over one dataset."""
+    """The items over one dataset."""
 
     def __init__(self) -> None:
         self.always: list[int] = []
         self.by_field: dict[str, tuple[dict[str, list[int]], list[int]]] = {}
-        """Field to (lower-case text to rules that need it, rules that need the field at all)."""
+        """Field to (lower-case text to items that need it, items that need the field at all)."""
 
-    def add(self, number: int, rule: Rule) -> None:
-        if rule.keys is None:
+    def add(self, number: int, item: Indexed) -> None:
+        if item.keys is None:
             self.always.append(number)
             return
-        for field, wanted in rule.keys:
+        for field, wanted in item.keys:
             by_text, present = self.by_field.setdefault(field, ({}, []))
             (present if wanted is None else by_text.setdefault(wanted, [])).append(number)
 
 
-class Index:
-    """Immutable once built. A rule without a dataset of ours is in none."""
+class Index(Generic[Item]):
+    """Immutable once built. An item without a dataset of ours is in none."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = tuple(rules)
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = tuple(items)
         self._datasets: dict[str, _Dataset] = {}
-        for number, rule in enumerate(self._rules):
-            for dataset in rule.info.datasets:
-                self._datasets.setdefault(dataset, _Dataset()).add(number, rule)
+        for number, item in enumerate(self._items):
+            for dataset in item.datasets:
+                self._datasets.setdefault(dataset, _Dataset()).add(number, item)
 
-    def hits(self, event: Mapping[str, object]) -> list[Rule]:
-        """The rules that the event fulfils, in the order they were loaded. Never raises."""
+    def hits(self, event: Mapping[str, object]) -> list[int]:
+        """Numbers of the items that the event fulfils, in their order. Never raises."""
         name = event.get("event.dataset")
         dataset = self._datasets.get(name) if type(name) is str else None
         if dataset is None:
@@ -55,5 +70,5 @@ class Index:
                     candidates += found
         if not candidates:
             return []
-        rules = self._rules
-        return [rules[number] for number in sorted(set(candidates)) if rules[number].match(event)]
+        items = self._items
+        return [number for number in sorted(set(candidates)) if items[number].match(event)]

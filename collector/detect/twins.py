@@ -42,7 +42,8 @@ def run(rules: Path, twins: Path) -> list[Outcome]:
 
 
 def one(path: Path, twin: Path) -> Outcome:
-    loaded, problems = load_file(path)
+    found = load_file(path)
+    loaded, problems = found.rules, found.problems
     if problems:
         return Outcome(str(path), 0, 0, tuple(problems))
     try:

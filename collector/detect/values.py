@@ -148,13 +148,14 @@ def _compare(value: sigma.SigmaCompareExpression) -> Test:
     holds = operators[value.op]
 
     def test(found: object) -> bool:
-        number = _number(found)
-        return number is not None and holds(number)
+        value = number(found)
+        return value is not None and holds(value)
 
     return test
 
 
-def _number(value: object) -> float | None:
+def number(value: object) -> float | None:
+    """A field value as a number; the text of one counts as well."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):

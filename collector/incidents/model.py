@@ -95,6 +95,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """When the collector made the incident: its clocks count from here."""
     last_ms: int
     """Time of the newest alert's event."""
+    arrived_ms: int = 0
+    """When its newest alert was looked at, by the leader's clock: quiet counts from here."""
     count: int = 0
     recent: tuple[str, ...] = ()
     """Ids of the newest alerts, bounded, so that a repeat is not counted twice."""
@@ -114,6 +116,15 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     escalation_steps: int = 0
     """Steps of the present round that were carried out."""
     merged_into: str = ""
+    cii: bool = False
+    """The asset is critical information infrastructure: other reporting clocks hold."""
+    clocks: tuple[str, ...] = ()
+    """What was said of its reporting clocks, as ``<clock>:warning``, ``<clock>:overdue``, ``<clock>:done``."""
+    blind: str = ""
+    """Why nobody could see whether it goes on, when that was last looked at; empty while somebody can."""
+    changed_ms: int = 0
+    recorded_ms: int = 0
+    """When its newest INCIDENT record was written: changes of the count alone are recorded once a minute."""
     entries: tuple[Entry, ...] = ()
     """The newest entries, bounded; older ones are in the INCIDENT records."""
     revision: int = 0

@@ -116,7 +116,7 @@ def score(book: Book, facts: Facts, tree: Tree) -> Scores:
             if place.zone == zone or any(cell is not None for cell in cells.values()):
                 members.append(made.one("zone", place, cells))
         zones[zone] = made.group("zone", zone, members)
-    return Scores(facts.at_ms, own, branches, zones, levels, made.group("all", "", list(own.values())))
+    return Scores(facts.at_ms, own, branches, zones, levels, made.group("all", "all", list(own.values())))
 
 
 class _Scoring:

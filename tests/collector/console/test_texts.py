@@ -12,7 +12,9 @@ from collector.access.roles import Role
 from collector.console import render
 from collector.console.texts import ZH
 from collector.console.view import THEMES
+from collector.incidents.model import Grade, State
 from collector.inventory import Level
+from collector.response import model as order
 from collector.views.agents import Presence
 from collector.views.units import Sight
 from telemetry.verdict import Status
@@ -30,6 +32,11 @@ NAMED_BY_DATA = {
     *THEMES,
     *("on", "off", "blind", "failing", "ok", "stale", "never", "degraded", "down"),
     *("critical", "high", "medium", "low", "informational", "inventory", "rules"),
+    *(state.value.replace("_", " ") for state in State),
+    *(grade.value.replace("_", " ") for grade in Grade),
+    *(state.value.replace("_", " ") for state in order.State),
+    *("alert", "note", "evidence", "handed over", "graded", "state", "merged", "split", "order", "verified"),
+    *("contained", "reopened", "clock", "report", "page", "page needed"),
 }
 
 

@@ -11,13 +11,13 @@ HEAD = f"title: T\nid: {ID}\nlogsource:\n  product: tengwang\n  service: flow\n"
 
 def rule(detection: str, head: str = HEAD) -> Rule:
     """One rule that must load; ``detection`` is indented by two."""
-    rules, problems = load_text("r.yml", f"{head}detection:\n{detection}\n")
+    rules, problems, *_ = load_text("r.yml", f"{head}detection:\n{detection}\n")
     assert [str(p) for p in problems] == []
     return rules[0]
 
 
 def refused(detection: str, head: str = HEAD) -> list[str]:
-    rules, problems = load_text("r.yml", f"{head}detection:\n{detection}\n")
+    rules, problems, *_ = load_text("r.yml", f"{head}detection:\n{detection}\n")
     assert rules == []
     assert problems
     return [str(problem) for problem in problems]

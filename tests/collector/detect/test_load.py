@@ -19,7 +19,7 @@ def test_a_rule_has_what_its_author_wrote() -> None:
         "tengwang: {title_zh: 标题, description_zh: 说明, class: violation, action_zh: 做, action_en: do}\n"
         f"detection:\n{BODY}\n"
     )
-    (made,), problems = load_text("r.yml", text)
+    (made,), problems, *_ = load_text("r.yml", text)
     assert problems == []
     info = made.info
     assert (info.id, info.level, info.status, info.path, info.line) == (ID, "high", "stable", "r.yml", 1)
@@ -50,7 +50,7 @@ def test_a_deprecated_rule_is_idle() -> None:
         (HEAD + "tags: x\n", "r.yml:6: tags: Sigma tags fields must be a list"),
         (HEAD + "tengwang: {titel_zh: x}\n", "r.yml:6: tengwang.titel_zh: unknown key (did you mean 'title_zh'?)"),
         (HEAD + "tengwang: {class: crime}\n", "r.yml:6: tengwang: class 'crime' is not one of: malicious-program"),
-        (HEAD + "correlation: {}\n", "r.yml:6: correlation: correlation documents are not evaluated"),
+        (HEAD + "correlation: {}\n", "r.yml:6: correlation.type: is missing"),
         (HEAD + "title: U\n", "r.yml:6: title: stands twice (first on line 1)"),
         ("title: T\n", "Sigma rule must have a log source"),
         ("- a\n", "r.yml:"),
@@ -63,7 +63,7 @@ def test_each_mistake_is_named_with_its_place(head: str, why: str) -> None:
 
 def test_one_wrong_rule_does_not_keep_the_others_away() -> None:
     good = f"{HEAD}detection:\n{BODY}\n"
-    rules, problems = load_text("r.yml", f"{good}---\ntitle: bad\n---\n{good.replace('title: T', 'title: U')}")
+    rules, problems, *_ = load_text("r.yml", f"{good}---\ntitle: bad\n---\n{good.replace('title: T', 'title: U')}")
     assert [r.info.title.en for r in rules] == ["T", "U"]
     assert problems
     assert {problem.line for problem in problems} <= set(range(10, 14))
@@ -124,7 +124,7 @@ def test_any_detection_gives_a_rule_or_problems(detection: object, value: object
         "logsource": {"product": "tengwang"},
         "detection": {"a": detection, "condition": "a"},
     }
-    rules, problems = load_text("r.yml", yaml.safe_dump(made))
+    rules, problems, *_ = load_text("r.yml", yaml.safe_dump(made))
     assert bool(rules) != bool(problems)
     for one in rules:
         one.match({"host.name": value})
