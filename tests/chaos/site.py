@@ -59,6 +59,7 @@ class Site:
                 self._run("collector", fault.offset_ms)
             case Kind.KILL_NODE:
                 assert self.cluster is not None
+                self.cluster.wait()
                 self.cluster.kill(int(fault.target))
             case Kind.READ_ONLY:
                 self._read_only(True)
