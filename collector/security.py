@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from collector import api_tokens, audit
+from collector import api_tokens, audit, login
 from collector.access.roles import Role
 from collector.access.throttle import network_of
 from collector.problem import problem
@@ -75,7 +75,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001 - the last line of defence: counted, logged, and the program goes on
         report = request.app[SITE].services.report
         report.count("tengwang_console_errors_total")
-        report.error("console-error", f"{request.method} {request.path}: {type(error).__name__}: {error}")
+        report.error("console-error", f"{request.method} {_told(request)}: {type(error).__name__}: {error}")
         return _refused(request, 500, "internal", "an error was logged", {})
 
 
@@ -125,9 +125,14 @@ async def record(
         roles=[who.role.value] if who else [],
         client=client_ip(request),
         method=request.method,
-        path=request.path[:256],
+        path=_told(request),
         message=detail,
     )
+
+
+def _told(request: web.Request) -> str:
+    """The path as logs and the audit keep it: what follows the path of a login link is a secret."""
+    return f"{login.PATH}..." if request.path.startswith(login.PATH) else request.path[:256]
 
 
 def too_many(wait_s: float, request: web.Request) -> web.StreamResponse:

@@ -54,6 +54,9 @@ async def test_the_link_opens_once_and_is_audited(tmp_path: Path) -> None:
         assert (await other.get("/api/v1/whoami"))[0] == 401
         assert ("login", "success") in audit(site)
         assert ("login-link", "failure") in audit(site)
+        _, trail = await me.get("/audit")
+        assert "/login/link/..." in trail
+        assert link.rpartition("/")[2] not in trail, "it is a secret until it was used"
 
 
 async def test_a_password_logs_in_and_out(tmp_path: Path) -> None:
