@@ -78,17 +78,13 @@ class ElasticStore:
         self._indices = Indices(connected, config.prefix, config.shards, config.replicas, config.refresh, context.clock)
         self._states = States(connected, self._indices)
         self._bulk = Bulk(connected, sleep)
-        self._failing = ""
 
     def write(self, records: Sequence[Record], repeat: bool = False) -> Written:
         try:
-            written = self._write(records, repeat)
+            return self._write(records, repeat)
         except (Transient, Rejected) as error:
-            self._failing = str(error)
             self._indices.forget()
             raise Transient(str(error)) from error
-        self._failing = ""
-        return written
 
     def search(self, query: Search) -> Page:
         query = normal.search(query)
@@ -143,6 +139,9 @@ class ElasticStore:
             self._client.indices.refresh(index=f"{self._prefix}-*", ignore_unavailable=True)
 
     def health(self) -> Health:
+        """What the server says now. That the last write failed is not held against it: while the store counts as down
+        nobody writes, so it would stay down for ever.
+        """
         try:
             return self._health()
         except (Transient, Rejected) as error:
@@ -205,8 +204,6 @@ class ElasticStore:
             detail = "the cluster is red: some shards have no primary; storing resumes when it is yellow or green"
         elif blocks:
             detail = f"{blocks}: free disk space or remove the block; storing resumes by itself"
-        elif self._failing:
-            detail = self._failing
         else:
             self._probe()
         all_ = stats["_all"]["primaries"]

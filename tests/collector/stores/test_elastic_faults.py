@@ -70,6 +70,7 @@ def test_a_killed_server_is_waited_for_and_nothing_is_lost_or_doubled(context: S
         assert not health.writable
         assert "can not be reached" in health.detail
         cluster.restart(0)
+        assert store.health().writable, "without a write: nobody writes to a store that is down"
         assert store.write([record(n) for n in range(50, 150)]) == Written(50, 50)
         assert count(store) == 150
         assert store.read_state("agent/1").version == version
@@ -101,6 +102,7 @@ def test_a_blocked_index_stops_storing_until_the_block_is_gone(
     assert "read-only" in health.detail
     assert count(store) == 1
     put(elasticsearch, f"/{prefix}-*/_settings", {f"index.blocks.{block}": None})
+    assert store.health().writable, "without a write: nobody writes to a store that is down"
     assert store.write([record(1), record(2)]) == Written(1, 1)
     assert store.health().writable
     store.close()
