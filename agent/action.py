@@ -1,20 +1,25 @@
-"""What an action is: the seam between agent/actions/* and the part of the agent that carries out orders."""
+"""What an action is: the seam between agent/actions/* and the part of the agent that carries out orders.
+
+An action module has a frozen ``Config``, ``build(config, context)``, and one class with the verbs below.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
+from agent.fence import Effect, Fence
 from telemetry.order import Order
 
 
-class Effect(msgspec.Struct, frozen=True):
-    """What the action's own rules have met since it was applied."""
+class ActionContext(msgspec.Struct, frozen=True):
+    """What an action may use of the world."""
 
-    packets: int = 0
-    bytes: int = 0
-    detail: str = ""
+    fence: Fence
+    remeasure: Callable[[Order], str]
+    """Make the check that the order names, now; what was found, in a line. Raises Permanent, Transient."""
 
 
 class Action(Protocol):

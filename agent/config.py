@@ -13,11 +13,12 @@ from typing import Annotated, Any
 
 import msgspec
 
+from agent.order_policy import Actions
 from telemetry import component, config
 from telemetry.errors import ConfigError, Problem
 
 INPUTS = "agent.inputs"
-DEFAULT_INPUTS = ("host", "ndp", "packets", "snmp", "readiness")
+DEFAULT_INPUTS = ("host", "ndp", "packets", "snmp", "readiness", "arp", "dhcp", "dns", "sources", "terminals")
 
 
 class LogLevel(enum.StrEnum):
@@ -93,6 +94,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     spool: Annotated[Spool, msgspec.Meta(description="The disk queue")] = Spool()
     pipeline: Annotated[Pipeline, msgspec.Meta(description="Between the inputs and the spool")] = Pipeline()
     uplink: Annotated[Uplink, msgspec.Meta(description="To the collectors")] = Uplink()
+    actions: Annotated[
+        Actions, msgspec.Meta(description="What a collector may order this agent to do; containment is off by default")
+    ] = Actions()
     inputs: Annotated[
         tuple[dict[str, Any], ...],
         msgspec.Meta(description="One table an input: its type, and the options of that type"),

@@ -5,6 +5,7 @@ identity/         key.pem (key and certificate), ca.pem, identity.json (0600 in 
 spool/            agent/spool.py
 state/<input>/    what an input remembers
 work.json         the last work from the collector; holds credentials (0600)
+orders.json       orders that were seen, and those in force (agent/order_memory.py)
 quarantine.jsonl  records that the collector refuses;  aside.jsonl  events that were none; both bounded
 status.sock       answers ``tengwang-agent status``
 """
@@ -30,6 +31,7 @@ class Home:
         self.spool = self.path / "spool"
         self.state = self.path / "state"
         self.work = self.path / "work.json"
+        self.orders = self.path / "orders.json"
         self.quarantine = self.path / "quarantine.jsonl"
         self.aside = self.path / "aside.jsonl"
         self.socket = self.path / "status.sock"

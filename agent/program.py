@@ -8,7 +8,7 @@ import secrets
 import signal
 from collections.abc import Callable
 
-from agent import config, identity, renewal, status, tls
+from agent import config, identity, renewal, responder, status, tls
 from agent.bounded_file import BoundedFile
 from agent.home import Home
 from agent.host_identity import this_host
@@ -63,6 +63,8 @@ class Program:
             BoundedFile(home.quarantine, QUARANTINE_BYTES),
             take_work=self._work.take,
             work_version=self._work.current().version,
+            take_orders=lambda given: self.orders.take(given),
+            orders_seconds=given.actions.poll_seconds,
             timeout=given.uplink.timeout,
             batch_records=given.uplink.batch_records,
             batch_bytes=given.uplink.batch_kb * 1024,
@@ -85,6 +87,17 @@ class Program:
         self.supervisor = Supervisor(
             settings.inputs, home, clock, report, self.pipeline.emit, lambda: self._work.current()
         )
+        self.orders = responder.build(
+            home,
+            given.actions,
+            enrolled.agent,
+            settings.inputs,
+            given.uplink.collectors or enrolled.collectors,
+            clock,
+            report,
+            self.pipeline.emit,
+            self._work.current,
+        )
         self._renewal = renewal.Renewal(home, enrolled, clock, report, self.uplink.renewed)
         self._cpu = status.CpuShare(clock.monotonic)
         self._share = 0.0
@@ -103,6 +116,7 @@ class Program:
         try:
             await self._listen(stack)
             self.supervisor.start()
+            self.orders.start()
             self.uplink.start()
             notifier.ready()
             self._report.info(
@@ -111,6 +125,7 @@ class Program:
             await self._watch(notifier)
         finally:
             notifier.stopping()
+            await asyncio.to_thread(self.orders.stop)
             await self.supervisor.stop()
             await stack.aclose()
             self._tell("stop", "event", {"process.uptime": int(self._uptime)})

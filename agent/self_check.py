@@ -8,15 +8,18 @@ from pathlib import Path
 
 import msgspec
 
-from agent import identity, tls
+from agent import identity, stand, tls
 from agent.config import InputSettings, Settings
 from agent.home import Home
 from agent.host_identity import this_host
 from agent.input import Blind, Context
 from agent.link import Link, Unanswered, explain
+from agent.nft import Nft
+from agent.order_policy import Actions
 from telemetry.clock import Clock, SystemClock, iso
 from telemetry.enrol import WORK_PATH
-from telemetry.errors import ConfigError, TengwangError
+from telemetry.errors import ConfigError, Permanent, TengwangError, Transient
+from telemetry.order import CONTAINING
 from telemetry.report import Report
 from telemetry.work import Work
 
@@ -45,6 +48,7 @@ def run(home: Home, settings: Settings, timeout: float = 10.0) -> list[Finding]:
     clock = SystemClock()
     findings = [Finding(Grade.GOOD, "configuration", f"{home.config if home.config.exists() else 'defaults'}")]
     findings += [_input(given, clock) for given in settings.inputs]
+    findings += _actions(settings.config.actions)
     try:
         enrolled = identity.read(home)
         identity.check_host(enrolled, this_host(), home)
@@ -76,6 +80,20 @@ def _input(given: InputSettings, clock: Clock) -> Finding:
         except Exception as error:  # noqa: BLE001 - an input may do anything; the others are still checked
             return Finding(Grade.LIMITED, what, f"{type(error).__name__}: {error}")
     return Finding(Grade.GOOD, what, "can see")
+
+
+def _actions(policy: Actions, tables: Nft | None = None) -> list[Finding]:
+    """What a collector may order here; nothing to say where it may only ask for measurements."""
+    contains = sorted(action.value for action in policy.allow if action in CONTAINING)
+    if not contains:
+        return []
+    scope = stand.look(only=policy.interfaces).scope.value
+    try:
+        (tables or Nft()).probe()
+    except (Permanent, Transient) as error:
+        advice = "install nftables; let systemd give the agent AmbientCapabilities=CAP_NET_ADMIN"
+        return [Finding(Grade.LIMITED, "actions", f"may {', '.join(contains)}, and can not: {error}", advice)]
+    return [Finding(Grade.GOOD, "actions", f"may {', '.join(contains)}; they reach: {scope}")]
 
 
 def _collector(home: Home, url: str, timeout: float) -> Finding:

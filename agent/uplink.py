@@ -14,7 +14,8 @@ answered last is kept; when it fails, the next that is not being waited for is t
                         for it in every place it could have put it
 
 ``repeat`` is also set for all batches of former runs: their last acks may not have been saved before a crash.
-The agent's work is fetched by the same connection, at every ``work_seconds`` or when an ack names a new version.
+The agent's work is fetched by the same connection, at every ``work_seconds`` or when an ack names a new version; so are
+its orders, at every ``orders_seconds``, and at once when an ack names others.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+import telemetry.order
 import telemetry.work
 from agent.backoff import Backoff
 from agent.bounded_file import BoundedFile
@@ -36,6 +38,7 @@ from telemetry import wire
 from telemetry.clock import Clock
 from telemetry.enrol import EVENTS_PATH, WORK_PATH
 from telemetry.errors import Transient
+from telemetry.order import ORDERS_PATH, SignedOrders
 from telemetry.report import Report
 from telemetry.work import Work
 
@@ -43,6 +46,7 @@ SPLIT_ON = frozenset({400, 413, 415, 422})
 WAIT_ON = frozenset({429, 503})
 SLOW_SECONDS = 120.0
 WORK_SOON = 2.0
+NO_ORDERS_SECONDS = 600.0
 MAX_REFUSED = 50
 BULK_TURN = 4
 
@@ -98,6 +102,8 @@ class Uplink:
         *,
         take_work: Callable[[Work], None],
         work_version: str = "",
+        take_orders: Callable[[SignedOrders], None] | None = None,
+        orders_seconds: float = 5.0,
         timeout: float = 30.0,
         batch_records: int = 2000,
         batch_bytes: int = 1024 * 1024,
@@ -108,12 +114,15 @@ class Uplink:
     ) -> None:
         """``context`` is asked for at each new connection, so a renewed certificate is used from then on.
 
-        ``take_work`` is given new work; it must not raise. ``work_version`` is what the agent has.
+        ``take_work`` is given new work; it must not raise. ``work_version`` is what the agent has. ``take_orders`` is
+        given all orders that hold; without it none are asked for.
         """
         rng = rng or random.Random()
         self._spool, self._make_context, self._agent, self._instance = spool, context, agent, instance
         self._clock, self._report, self._quarantine = clock, report, quarantine
         self._take_work, self._work, self._etag, self._work_at = take_work, work_version, "", 0.0
+        self._take_orders, self._orders_seconds = take_orders, orders_seconds
+        self._orders, self._orders_etag, self._orders_at = "", "", 0.0
         self._timeout, self._linger, self._work_seconds = timeout, linger, work_seconds
         self._batch_records, self._batch_bytes = min(batch_records, wire.MAX_RECORDS), batch_bytes
         self._collectors = [_Collector(url, rng, max_backoff) for url in collectors]
@@ -152,6 +161,7 @@ class Uplink:
             try:
                 self.drain()
                 self._see_to_work()
+                self._see_to_orders()
             except Held as held:
                 pause = held.seconds
             except Transient as error:
@@ -192,6 +202,7 @@ class Uplink:
         """Send until the spool is empty, and see to new work in between. Raises Held, Transient."""
         while not self._stopping.is_set() and self.send_one():
             self._see_to_work()
+            self._see_to_orders()
 
     def send_one(self) -> bool:
         """One batch. False where nothing waits. Raises Held, Transient."""
@@ -252,6 +263,8 @@ class Uplink:
         self._set(State.CONNECTED, collector, last_ack_ms=self._clock.now_ms(), work=ack.work)
         if ack.work and ack.work != self._work:
             self._work_at = min(self._work_at, self._clock.monotonic() + WORK_SOON)
+        if ack.orders and ack.orders != self._orders:
+            self._orders_at = 0.0
 
     def _refuse(self, collector: _Collector, epoch: int, record: tuple[int, bytes], answer: Answer) -> None:
         refusal = answer.refusal()
@@ -346,6 +359,30 @@ class Uplink:
             self._take_work(work)
         elif answer.status != 304:
             self._report.warn("work", f"{collector.url} answers {answer.status} where work is; the last work is used")
+
+    def _see_to_orders(self) -> None:
+        """The first answer of a run counts also where there are none: what an earlier run left is then undone."""
+        now = self._clock.monotonic()
+        if self._take_orders is None or now < self._orders_at:
+            return
+        self._orders_at = now + self._orders_seconds
+        collector, answer = self._ask(
+            "GET", ORDERS_PATH, {"If-None-Match": self._orders_etag} if self._orders_etag else {}
+        )
+        if answer.status == 200:
+            try:
+                orders = telemetry.order.decode(answer.body)
+            except msgspec.DecodeError as error:
+                self._report.warn(
+                    "uplink", f"{collector.url} sends orders that are not understood: {type(error).__name__}"
+                )
+                return
+            self._orders_etag, self._orders = answer.etag, orders.version
+            self._take_orders(orders)
+        elif answer.status == 404:
+            self._orders_at = now + NO_ORDERS_SECONDS  # an older collector
+        elif answer.status != 304:
+            self._report.warn("orders", f"{collector.url} answers {answer.status} where orders are")
 
     def _set(
         self,

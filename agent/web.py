@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Mapping
 
 import msgspec
+from cryptography import x509
 
 from telemetry.clock import Clock
 
@@ -51,6 +52,8 @@ class Page(msgspec.Struct, frozen=True):
     total_ms: float = 0.0
     fingerprint: str = ""
     protocol: str = ""
+    expires: str = ""
+    """When the certificate runs out, RFC 3339; empty where it can not be read."""
 
 
 class Closed(Exception):
@@ -68,6 +71,14 @@ def context(version: str = "") -> ssl.SSLContext:
         made.minimum_version = VERSIONS[version] if version else ssl.TLSVersion.MINIMUM_SUPPORTED
         made.maximum_version = VERSIONS[version] if version else ssl.TLSVersion.MAXIMUM_SUPPORTED
     return made
+
+
+def expiry(certificate: bytes) -> str:
+    """Any bytes are a text, perhaps an empty one: what a server shows need not be a certificate."""
+    try:
+        return x509.load_der_x509_certificate(certificate).not_valid_after_utc.isoformat().replace("+00:00", "Z")
+    except (ValueError, TypeError, x509.UnsupportedGeneralNameType):
+        return ""
 
 
 def failure(error: BaseException) -> str:
@@ -128,7 +139,10 @@ async def get(
                 channel = writer.get_extra_info("ssl_object")
                 certificate = channel.getpeercert(binary_form=True) or b""
                 made = msgspec.structs.replace(
-                    made, fingerprint=hashlib.sha256(certificate).hexdigest(), protocol=str(channel.version())
+                    made,
+                    fingerprint=hashlib.sha256(certificate).hexdigest(),
+                    protocol=str(channel.version()),
+                    expires=expiry(certificate),
                 )
             where = f"{host}:{port}" if port not in (80, 443) else host
             writer.write(

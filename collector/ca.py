@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from telemetry.clock import EPOCH, Clock
@@ -77,6 +78,11 @@ class Authority:
         """A signature over an order (telemetry/order.py), base64; what is signed can not pass for a certificate."""
         signature = self._key.sign(to_be_signed(payload), ec.ECDSA(hashes.SHA256()))
         return base64.b64encode(signature).decode()
+
+    def derived(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for one purpose (RFC 5869), the same for all collectors that share this authority."""
+        scalar = self._key.private_numbers().private_value.to_bytes(32, "big")
+        return HKDF(hashes.SHA256(), 32, None, f"tengwang {purpose}".encode()).derive(scalar)
 
     def issue_agent(self, csr_pem: str, agent_id: str, days: float) -> Issued:
         """A client certificate for the key in the request. Raises Permanent ``bad_csr``.

@@ -35,6 +35,7 @@ FIRST_MS = 60 * MINUTE_MS
 EVER_MS = 400 * DAY_MS
 CLOCKS = "operations/clock/"
 JUMP_MS = 1000
+HEED_S = 5.0
 PAGE = 1000
 MAX_KNOWN = 200_000
 
@@ -98,10 +99,13 @@ class CatchUp:
         self._clocks: dict[str, int] = {}
         self._asked: dict[Reach, float] = {}
         self._pace: float | None = None
+        self._heeded_at = float("-inf")
+        self._strange = False
 
     def begin(self, cursors: Cursors) -> None:
         self._cursors, self._clocks = dict(cursors.of), dict(cursors.clocks)
         self._asked = {reach: self._clock.monotonic() for reach in REACHES}
+        self._heeded_at = float("-inf")
 
     @property
     def cursors(self) -> Cursors:
@@ -138,14 +142,17 @@ class CatchUp:
         yield from self._read(EVER_MS, Exists(COLLECTOR), *self._strangers(), *strangers)
 
     def of_others(self) -> Iterator[list[Record]]:
-        """What other collectors wrote since; asks only as often as each reach says."""
+        """What other collectors wrote since, where there are any; asks only as often as each reach says."""
         mono = self._clock.monotonic()
+        if mono - self._heeded_at >= HEED_S:
+            self._heeded_at = mono
+            self._heed_clocks()
+        if not self._strange:
+            return
         for reach in REACHES:
             if mono - self._asked.get(reach, float("-inf")) < reach.every_s:
                 continue
             self._asked[reach] = mono
-            if reach.overlap_ms >= OVERLAP_MS:
-                self._heed_clocks()
             others = [(who, at) for who, at in self._cursors.items() if who not in ("", self._own)]
             for who, at in others:
                 newer = Range(INGESTED, at - reach.overlap_ms)
@@ -160,6 +167,7 @@ class CatchUp:
     def _heed_clocks(self) -> None:
         for state in self._store.list_state(CLOCKS):
             who = state.key.removeprefix(CLOCKS)
+            self._strange = self._strange or who != self._own
             if self._clocks.get(who) != state.version and state.value.isdigit():
                 self._clocks[who] = state.version
                 if who in self._cursors:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,7 @@ from telemetry.errors import ConfigError, Problem
 
 NAME = "tengwang.toml"
 STORES, ENRICHERS = "collector.stores", "collector.enrichers"
+NOTIFIERS = "collector.notifiers"
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -192,6 +193,20 @@ class Operations(Section, frozen=True):
         float,
         Meta(description="a closed incident can be changed so long; its records are kept as alerts are", ge=1, le=400),
     ] = 7.0
+    operator: Annotated[
+        Literal["organ", "other"],
+        Meta(
+            description="which reporting clocks hold where no critical information infrastructure is concerned: "
+            "organ (central or state organ) or other (any other network operator)"
+        ),
+    ] = "other"
+    reporting: Annotated[
+        tuple[str, ...],
+        Meta(description="files and folders of reporting clocks, in addition to those that come with the program"),
+    ] = ()
+    hold_s: Annotated[
+        float, Meta(description="so long it must still measure as over before it is closed", ge=0, le=86_400)
+    ] = 60.0
     raise_from_level: Annotated[
         int, Meta(description="incidents at assets from this 等保 level on are one level graver; 6: never", ge=1, le=6)
     ] = 3
@@ -201,6 +216,30 @@ class Operations(Section, frozen=True):
     raise_zones: Annotated[
         tuple[str, ...], Meta(description="ids of zones in which incidents are one level graver", max_length=64)
     ] = ()
+
+
+class Paging(Section, frozen=True):
+    """Who is told, and by which links. The channels are ``[[notifiers]]``, the people in the inventory."""
+
+    level: Annotated[
+        Literal["informational", "low", "medium", "high", "critical"],
+        Meta(description="incidents from this level on page people"),
+    ] = "medium"
+    base_url: Annotated[
+        str,
+        Meta(
+            description="how a telephone reaches the console, for the links in pages, e.g. https://soc.example.gov.cn; "
+            "empty: the address that the console listens on",
+            pattern=r"^(https?://[^\s/?#]{1,200}(/[^\s?#]{0,100})?)?\Z",
+        ),
+    ] = ""
+    link_hours: Annotated[float, Meta(description="how long a link in a page is good, in hours", gt=0, le=720)] = 24.0
+    give_up_s: Annotated[
+        int, Meta(description="a page that nothing took for so long is a dead letter, in seconds", ge=60, le=86_400)
+    ] = 3_600
+    alarm_s: Annotated[
+        int, Meta(description="pages that wait longer than this are said to be stuck, in seconds", ge=10, le=86_400)
+    ] = 120
 
 
 class CollectorConfig(Section, frozen=True):
@@ -213,12 +252,17 @@ class CollectorConfig(Section, frozen=True):
     rules: Rules = Rules()
     operations: Operations = Operations()
     response: Response = Response()
+    paging: Paging = Paging()
     store: Annotated[dict[str, Any], Meta(description="type (sqlite or elastic) and the options of that store")] = (
         msgspec.field(default_factory=lambda: {"type": "sqlite"})
     )
     enrichers: Annotated[
         tuple[dict[str, Any], ...], Meta(description="what is added to every event, in this order: type and options")
     ] = ({"type": "inventory"},)
+    notifiers: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(description="ways to reach people, the preferred one first: type and options", max_length=32),
+    ] = ()
 
 
 def load(path: Path | None) -> CollectorConfig:
@@ -231,9 +275,24 @@ def load(path: Path | None) -> CollectorConfig:
             component_config(document, package, table, key)
         except ConfigError as error:
             problems.extend(error.problems)
+    problems.extend(_names_twice(document, data))
     if problems or config is None:
         raise ConfigError(problems)
     return config
+
+
+def _names_twice(document: Document, data: dict[str, Any]) -> list[Problem]:
+    """People name a notifier by its name, or by its type where it has none."""
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    tables = data.get("notifiers", ())
+    for index, table in enumerate(tables if isinstance(tables, list) else ()):
+        name = str(table.get("name") or table.get("type")) if isinstance(table, dict) else ""
+        if name and name in seen:
+            line = document.line(("notifiers", index))
+            problems.append(Problem(document.path, line, "notifiers", f"{name!r} is there twice", "give it a name"))
+        seen.add(name)
+    return problems
 
 
 def component_config(document: Document, package: str, table: object, key: tuple[str | int, ...]) -> msgspec.Struct:
@@ -258,4 +317,7 @@ def _components(data: dict[str, Any]) -> list[tuple[object, str, tuple[str | int
     enrichers = data.get("enrichers", ())
     if isinstance(enrichers, list):
         found.extend((table, ENRICHERS, ("enrichers", index)) for index, table in enumerate(enrichers))
+    notifiers = data.get("notifiers", ())
+    if isinstance(notifiers, list):
+        found.extend((table, NOTIFIERS, ("notifiers", index)) for index, table in enumerate(notifiers))
     return found

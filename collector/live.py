@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from telemetry.clock import Clock
 from telemetry.errors import Transient
 
-TOPICS = frozenset({"events", "alerts", "agents", "readiness", "devices", "incidents"})
+TOPICS = frozenset({"events", "alerts", "agents", "readiness", "devices", "incidents", "paging", "posture"})
 MAX_SUBSCRIBERS = 256
 PAUSE_SECONDS = 1.0
 

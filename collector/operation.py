@@ -25,7 +25,7 @@ from collector.store import Record
 
 @dataclass
 class News:
-    """What is new since the step before. A part may add alerts that it raised (stored already) for those after it."""
+    """What is new since the step before. A part may append what it raised (stored already) for those after it."""
 
     now_ms: int
     alerts: list[Record] = field(default_factory=list)

@@ -36,7 +36,8 @@ TOGETHER_S = 0.05
 """After the first of several alerts so long is waited for the others: they then cost one change together."""
 SAVE_S = 5.0
 STUCK_S = 120.0
-MAX_AT_ONCE = 5_000
+MAX_AT_ONCE = 1_000
+"""So many go through all parts before the next: a thousand new incidents are three thousand durable writes."""
 MAX_KEPT = 20_000
 
 
@@ -53,7 +54,6 @@ class Operations:
         parts: Sequence[Part],
         clock: Clock,
         report: Report,
-        others: Callable[[], bool],
     ) -> None:
         self._store = store
         self._standing = standing
@@ -62,8 +62,6 @@ class Operations:
         self._parts = tuple(parts)
         self._clock = clock
         self._report = report
-        self._others = others
-        """Are there other collectors on this store?"""
         self._catch_up = CatchUp(store, clock, lease.holder)
         self._known = Known()
         self._again: dict[str, list[Record]] = {}
@@ -141,8 +139,7 @@ class Operations:
                 self._go_through(self._catch_up.everything(), again=True)
                 self._behind = False
             self._hand_over(taken)
-            if self._others():
-                self._go_through(self._catch_up.of_others())
+            self._go_through(self._catch_up.of_others())
             self._save_now_and_then()
         except Stopped:
             self._fall_behind()
@@ -226,7 +223,7 @@ class Operations:
                 given.again = True
                 given.alerts = [r for r in kept if r.kind is Kind.ALERT] + given.alerts
                 given.hits = [r for r in kept if r.kind is Kind.HIT] + given.hits
-            before = len(given.alerts)
+            before, hits = len(given.alerts), len(given.hits)
             try:
                 if not self._begun[part.name]:
                     part.begin(news.now_ms)
@@ -238,8 +235,9 @@ class Operations:
                 say = self._report.warn if again else self._report.error
                 say(f"operations-{part.name}", f"{type(error).__name__}: {error}")
                 if again:
-                    self._keep_for(part.name, [*given.alerts[:before], *given.hits])
+                    self._keep_for(part.name, [*given.alerts[:before], *given.hits[:hits]])
             news.alerts += given.alerts[before:]
+            news.hits += given.hits[hits:]
             self._report.gauge("tengwang_operations_seconds", self._clock.monotonic() - started, part=part.name)
 
     def _keep_for(self, name: str, records: list[Record]) -> None:

@@ -19,6 +19,7 @@ from collector.assignment import Assignments
 from collector.audit import Trail
 from collector.pipeline import Answer, Delivery, Full, Pipeline
 from collector.registry import AgentRecord, Registry
+from collector.response.responses import Responses
 from collector.standing import Standing
 from telemetry import wire
 from telemetry.clock import Clock
@@ -33,6 +34,7 @@ from telemetry.enrol import (
 )
 from telemetry.errors import Permanent, Transient
 from telemetry.event import canonical_ip
+from telemetry.order import ORDERS_PATH
 from telemetry.report import Report
 
 MAX_SMALL = 64 * 1024
@@ -68,6 +70,7 @@ class Receiver:
         registry: Registry,
         pipeline: Pipeline,
         assignments: Assignments,
+        responses: Responses,
         standing: Standing,
         trail: Trail,
         clock: Clock,
@@ -76,6 +79,7 @@ class Receiver:
         self._registry = registry
         self._pipeline = pipeline
         self._assignments = assignments
+        self._responses = responses
         self._standing = standing
         self._trail = trail
         self._clock = clock
@@ -88,6 +92,7 @@ class Receiver:
         app.router.add_post(ENROL_PATH, self.enrol)
         app.router.add_post(RENEW_PATH, self.renew)
         app.router.add_get(WORK_PATH, self.work)
+        app.router.add_get(ORDERS_PATH, self.orders)
         app.router.add_post(EVENTS_PATH, self.events)
         return app
 
@@ -130,6 +135,24 @@ class Receiver:
             return web.Response(status=304, headers={"ETag": tag})
         return web.Response(body=body, content_type="application/json", headers={"ETag": tag})
 
+    async def orders(self, request: web.Request) -> web.Response:
+        """What is meant for this agent and not over. Once it was given out, it is on record as ordered."""
+        agent, _ = await self._authenticate(request)
+        given = await asyncio.to_thread(self._responses.for_agent, agent.id)
+        tag = f'"{given.version}"'
+        if request.headers.get("If-None-Match") == tag:
+            return web.Response(status=304, headers={"ETag": tag})
+        if given.orders:
+            await asyncio.to_thread(self._responses.fetched, agent.id)
+        return web.Response(body=msgspec.json.encode(given), content_type="application/json", headers={"ETag": tag})
+
+    def _orders_of(self, agent: str) -> str:
+        """Version of the agent's orders; its batch is stored, so nothing may fail for want of it."""
+        try:
+            return self._responses.for_agent(agent).version
+        except Transient:
+            return ""
+
     async def events(self, request: web.Request) -> web.Response:
         if not self._standing.writable:  # before anything that would ask the store
             raise Transient(self._standing.health.detail)
@@ -154,7 +177,8 @@ class Receiver:
             self._reading -= size
         ack = await answer.wait()
         version, _ = await asyncio.to_thread(self._assignments.of, agent)
-        return _json(msgspec.structs.replace(ack, work=version))
+        orders = await asyncio.to_thread(self._orders_of, agent.id)
+        return _json(msgspec.structs.replace(ack, work=version, orders=orders))
 
     @staticmethod
     def _header(body: bytes) -> wire.Header | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from collector.config import ENRICHERS, STORES, CollectorConfig
+from collector.config import ENRICHERS, NOTIFIERS, STORES, CollectorConfig
 from telemetry import component
 from telemetry.reference import SECRET, markdown, sample
 
@@ -19,7 +19,7 @@ def text(config: CollectorConfig | None = None) -> str:
     """The whole file. With ``config``, what differs from the defaults is written out; secrets are not."""
     parts = [sample(CollectorConfig, config, heading=HEADING)]
     chosen = config.store if config is not None else {}
-    for package, table in ((STORES, "store"), (ENRICHERS, "enrichers")):
+    for package, table in ((STORES, "store"), (ENRICHERS, "enrichers"), (NOTIFIERS, "notifiers")):
         for name in component.names(package):
             if config is not None and table == "store" and chosen.get("type") == name:
                 continue
@@ -42,7 +42,7 @@ def hidden(value: Any, name: str = "") -> Any:
 def tables() -> str:
     """The reference page of the configuration, Markdown."""
     parts = ["# Configuration of the collector (`tengwang.toml`)", "", HEADING, "", markdown(CollectorConfig)]
-    for package, table in ((STORES, "store"), (ENRICHERS, "enrichers")):
+    for package, table in ((STORES, "store"), (ENRICHERS, "enrichers"), (NOTIFIERS, "notifiers")):
         for name in component.names(package):
             module = component.load(package, name)
             config: type[msgspec.Struct] = module.Config

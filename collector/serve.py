@@ -23,10 +23,11 @@ from collector.config import CollectorConfig
 from collector.home import Home
 from collector.listening import bind, url
 from collector.local_names import local_names
+from collector.paging import add_channels
 from collector.receive import Receiver
 from collector.server_tls import OwnCertificate, agent_context, console_context, load_configured
 from collector.tls_listener import TlsListener
-from collector.wiring import make_operations, make_pipeline, make_services
+from collector.wiring import make_operations, make_pipeline, make_services, want_proofs
 from telemetry.clock import Clock
 from telemetry.errors import Transient
 from telemetry.report import Report
@@ -53,6 +54,7 @@ class Collector:
         self._undo.callback(self.services.store.close)
         self.pipeline = make_pipeline(self.services)
         self.operations = make_operations(self.services)
+        add_channels(self.services.paging, config, self.services.home, clock, report)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._certificates: list[OwnCertificate] = []
         self.agent_urls: tuple[str, ...] = ()
@@ -69,6 +71,7 @@ class Collector:
             self._undo.callback(bound.close)
         executor = ThreadPoolExecutor(THREADS, "work")
         asyncio.get_running_loop().set_default_executor(executor)
+        self._undo.push_async_callback(asyncio.to_thread, self.services.paging.outbox.stop)
         self._undo.push_async_callback(asyncio.to_thread, self.operations.stop)
         self._undo.push_async_callback(asyncio.to_thread, self.pipeline.stop)
         if not await self._begin():
@@ -98,6 +101,7 @@ class Collector:
             return False
         self.pipeline.start()
         self.operations.start()
+        services.paging.outbox.start()
         return True
 
     async def _wait_for_store(self) -> None:
@@ -117,6 +121,7 @@ class Collector:
             registry=services.registry,
             pipeline=self.pipeline,
             assignments=Assignments(services.inventory, services.registry, services.clock),
+            responses=services.responses,
             standing=services.standing,
             trail=services.trail,
             clock=services.clock,
@@ -186,9 +191,13 @@ class Collector:
         services, config = self.services, self._config
         self._every(config.inventory.poll_s, "inventory", services.inventory.poll)
         self._every(config.rules.poll_s, "rules", services.detector.reload_if_changed)
+        self._every(10, "proofs", lambda: want_proofs(services))
+        self._every(config.rules.poll_s, "posture", services.posture.reload_if_changed)
         self._every(5, "registry", services.registry.flush)
         self._every(30, "ledgers", self._hear_of_other_collectors)
         self._every(10, "health", self._look_at_store)
+        self._every(5, "paging", services.paging.dead_man.look)
+        self._every(3600, "links", services.paging.links.clear)
         self._every(3600, "certificates", self._renew)
         self._every(6 * 3600, "expire", self._expire)
         self._scheduler.start()

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from collector.detect import Detector
     from collector.feed import Feed
     from collector.incidents.desk import Desk
+    from collector.incidents.reporting import Regulation
     from collector.inventory_source import InventorySource
     from collector.lease import Lease
     from collector.ledger import Ledgers
     from collector.live import Live
+    from collector.paging import Paging
+    from collector.posture.source import BookSource
     from collector.registry import Registry
     from collector.response.responses import Responses
     from collector.standing import Standing
@@ -51,4 +54,10 @@ class Services:
     """What may be done with incidents."""
     lease: Lease
     """Says whether this collector leads (collector/operations.py)."""
+    regulations: tuple[Regulation, ...]
+    """Reporting clocks: who has to report what how soon."""
     responses: Responses
+    posture: BookSource
+    """Indicators, warnings and the scale of scores."""
+    paging: Paging
+    """Tells people, and knows whom (collector/paging.py)."""

@@ -11,13 +11,21 @@ from collector import detect, local_names, shipped
 from collector.audit import Trail
 from collector.ca import Authority
 from collector.config import CollectorConfig, component_config
+from collector.detect.correlate import Correlator
 from collector.enricher import Enricher, EnricherContext
 from collector.feed import Feed
 from collector.home import Home
+from collector.incidents import reporting
 from collector.incidents.desk import Desk
+from collector.incidents.escalate import Escalate
 from collector.incidents.facts import RuleFacts
 from collector.incidents.group import Group
+from collector.incidents.lifecycle import is_open
+from collector.incidents.remind import Remind
+from collector.incidents.reporting import Regulation
 from collector.incidents.responsibility import Raising
+from collector.incidents.sight import Sight
+from collector.incidents.verify import Verify
 from collector.intake import Intake
 from collector.inventory_source import InventorySource
 from collector.judge import Judge
@@ -26,9 +34,14 @@ from collector.ledger import Ledgers
 from collector.live import Live
 from collector.operation import Part
 from collector.operations import Operations
+from collector.paging import make_paging
 from collector.pipeline import Pipeline
+from collector.posture.part import Posture
+from collector.posture.source import BookSource
 from collector.registry import Registry
+from collector.response.evidence import Evidence
 from collector.response.ground import Grounds
+from collector.response.respond import Respond
 from collector.response.responses import Responses
 from collector.services import Services
 from collector.standing import Standing
@@ -78,6 +91,22 @@ def make_services(
     registry = Registry(store, clock, authority, trail, identity, collectors, config.agents.certificate_days)
     detector = detect.build(rule_paths(config, home), report, clock, identity)
     live = Live(clock)
+    feed = Feed()
+    desk = Desk(
+        store=store,
+        inventory=inventory.current,
+        clock=clock,
+        report=report,
+        trail=trail,
+        rules=rule_facts(detector),
+        collector_id=identity,
+        raising=Raising(
+            config.operations.raise_from_level,
+            config.operations.raise_cii,
+            frozenset(config.operations.raise_zones),
+        ),
+        changed=lambda: live.publish("incidents"),
+    )
     return Services(
         clock=clock,
         report=report,
@@ -91,26 +120,13 @@ def make_services(
         collector_id=identity,
         started_ms=clock.now_ms(),
         live=live,
-        feed=Feed(),
+        feed=feed,
         home=home.path,
         authority=authority,
         trail=trail,
-        desk=Desk(
-            store=store,
-            inventory=inventory.current,
-            clock=clock,
-            report=report,
-            trail=trail,
-            rules=rule_facts(detector),
-            collector_id=identity,
-            raising=Raising(
-                config.operations.raise_from_level,
-                config.operations.raise_cii,
-                frozenset(config.operations.raise_zones),
-            ),
-            changed=lambda: live.publish("incidents"),
-        ),
+        desk=desk,
         lease=Lease(store, clock, identity),
+        regulations=read_regulations(config, home, report),
         responses=Responses(
             store,
             clock,
@@ -124,11 +140,25 @@ def make_services(
                 inventory,
                 registry,
                 playbook_paths(config, home),
-                family_of=lambda rule: family(detector, rule),
+                families_of=lambda rule: families(detector, rule),
                 collectors=lambda: own_addresses(config),
                 protected=config.response.protected,
                 automatic=config.response.automatic,
             ),
+            lambda: desk,
+        ),
+        posture=BookSource(rule_paths(config, home), report),
+        paging=make_paging(
+            config=config,
+            store=store,
+            clock=clock,
+            report=report,
+            authority=authority,
+            inventory=inventory.current,
+            desk=desk,
+            feed=feed,
+            collector_id=identity,
+            changed=lambda: live.publish("paging"),
         ),
     )
 
@@ -149,15 +179,34 @@ def rule_facts(detector: detect.Detector) -> Callable[[str], RuleFacts | None]:
             info.quiet_ms,
             info.has_proof,
             info.over_when,
+            info.description,
+            info.action,
         )
 
     return facts
 
 
+def read_regulations(config: CollectorConfig, home: Home, report: Report) -> tuple[Regulation, ...]:
+    """The reporting clocks that come with the program, and the configured ones."""
+    paths = [shipped.rules() / "reporting", *map(home.within, config.operations.reporting)]
+    found, problems = reporting.read(paths)
+    if problems:
+        report.warn("reporting", f"{len(problems)} problem(s), these files are not in use; the first: {problems[0]}")
+    return found
+
+
+def want_proofs(services: Services) -> None:
+    """Tell the detector which matters are open, on every collector: what proves their end is then kept soon."""
+    open_now = (incident for incident in services.desk.docket.all() if is_open(incident))
+    services.detector.watch(frozenset(key for incident in open_now for key in (incident.key, *incident.keys)))
+
+
 def make_parts(services: Services) -> list[Part]:
     """What the leader goes through, in the order of collector/operation.py."""
     options = services.config.operations
+    remind = Remind(services.desk, lambda: services.regulations, options.operator, services.clock, services.report)
     return [
+        Correlator(services.store, services.detector.ruleset, services.report, services.collector_id),
         Group(
             services.desk,
             services.store,
@@ -165,8 +214,70 @@ def make_parts(services: Services) -> list[Part]:
             services.report,
             reopen_ms=int(options.reopen_hours * 3_600_000),
             keep_ms=int(options.keep_days * 86_400_000),
+            needed=remind.running,
         ),
+        Verify(
+            services.desk,
+            services.store,
+            Sight(services.store, services.registry.agents),
+            services.clock,
+            services.report,
+            hold_ms=int(options.hold_s * 1000),
+        ),
+        remind,
+        make_respond(services),
+        make_escalate(services),
+        make_posture(services),
     ]
+
+
+def make_respond(services: Services) -> Respond:
+    facts = rule_facts(services.detector)
+
+    def datasets(rule: str) -> tuple[str, ...]:
+        found = facts(rule)
+        return found.datasets if found is not None else ()
+
+    return Respond(
+        services.responses,
+        services.desk,
+        Evidence(services.store, services.registry.agents, datasets),
+        services.responses.abilities,
+        services.trail,
+        services.clock,
+        services.report,
+    )
+
+
+def make_escalate(services: Services) -> Escalate:
+    paging, desk = services.paging, services.desk
+    return Escalate(
+        everything=desk.docket.all,
+        change=desk.change,
+        pager=paging.pager,
+        inventory=services.inventory.current,
+        on_call=paging.duty.on_call,
+        suppressions=desk.suppressions.all,
+        nobody=paging.dead_man.nobody,
+        clock=services.clock,
+        report=services.report,
+        level=services.config.paging.level,
+    )
+
+
+def make_posture(services: Services) -> Posture:
+    store = component_config(_document(), "collector.stores", services.config.store, ("store",))
+    return Posture(
+        store=services.store,
+        book=services.posture,
+        inventory=services.inventory,
+        registry=services.registry,
+        ledgers=services.ledgers,
+        live=services.live,
+        clock=services.clock,
+        report=services.report,
+        retention_days=int(getattr(store, "retention_days", 0)),
+    )
 
 
 def make_operations(services: Services) -> Operations:
@@ -178,7 +289,6 @@ def make_operations(services: Services) -> Operations:
         parts=make_parts(services),
         clock=services.clock,
         report=services.report,
-        others=lambda: bool(services.registry.others),
     )
 
 
@@ -188,9 +298,11 @@ def playbook_paths(config: CollectorConfig, home: Home) -> list[Path]:
     return [*packaged, *map(home.within, config.response.paths)]
 
 
-def family(detector: detect.Detector, rule: str) -> str:
-    """The folder that a rule stands in: ndp, flow ..."""
-    return next((Path(info.path).parent.name for info in detector.rules() if info.id == rule), "")
+def families(detector: detect.Detector, rule: str) -> frozenset[str]:
+    """The family that a rule says it is of, and the folder that it stands in."""
+    return frozenset(
+        word for info in detector.rules() if info.id == rule for word in (info.family, Path(info.path).parent.name)
+    )
 
 
 def own_addresses(config: CollectorConfig) -> list[str]:

@@ -6,6 +6,7 @@ Paths on the collector's agent listener (TLS; all but the first two need the age
 - ``POST /agent/v1/enrol``   EnrolRequest -> Identity
 - ``POST /agent/v1/renew``   RenewRequest -> Identity
 - ``GET  /agent/v1/work``    Work as JSON, with ETag; 304 where If-None-Match holds
+- ``GET  /agent/v1/orders``  SignedOrders as JSON (telemetry/order.py), with ETag; 304 where If-None-Match holds
 - ``POST /agent/v1/events``  a batch (telemetry/wire.py) -> Ack
 
 Every refusal carries a wire.Refusal as JSON; 429 and 503 carry Retry-After.

@@ -36,7 +36,7 @@ PRIORITY_OF_DATASET: Mapping[str, Priority] = {
     "tengwang.snmp": Priority.METRIC,
     "tengwang.readiness": Priority.STATE,
     "tengwang.dns": Priority.METRIC,
-    "tengwang.sources": Priority.STATE,
+    "tengwang.sources": Priority.FINDING,
     "tengwang.ndp": Priority.FINDING,
     "tengwang.arp": Priority.FINDING,
     "tengwang.dhcp": Priority.FINDING,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of this list. An older collector sets a newer agent's unknown fields apart instead of refusing the event."""
 
 
@@ -127,6 +127,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.flow.raw_packets", LONG, "Packets counted before scaling", "原始包", "Raw packets"), F("tengwang.flow.tcp_flags", LONG, "OR of all TCP flags", "TCP标志", "TCP flags"),
     F("tengwang.flow.label", LONG, "IPv6 flow label of the first packet", "流标签", "Flow label"), F("tengwang.flow.dscp", LONG, "DSCP of the first packet", "DSCP", "DSCP"),
     F("tengwang.flow.icmp_type", LONG, "ICMP or ICMPv6 type", "ICMP类型", "ICMP type"), F("tengwang.flow.icmp_code", LONG, "ICMP or ICMPv6 code", "ICMP代码", "ICMP code"),
+    F("tengwang.segment.prefixes", K, "Prefixes of the interface's own global addresses: which segment was seen", "网段前缀", "Segment prefixes", many=True),
     # --- neighbour discovery (RFC 4861)
     F("tengwang.ndp.type", K, "router_advertisement, neighbor_solicitation, neighbor_advertisement, redirect ...", "ND类型", "ND type"), F("tengwang.ndp.hop_limit", LONG, "Hop limit of the packet; anything but 255 is forged", "跳数", "Hop limit"),
     F("tengwang.ndp.target", IP, "Target address", "目标地址", "Target"), F("tengwang.ndp.source_lladdr", K, "Source link-layer address option", "源链路地址", "Source lladdr"),
@@ -195,6 +196,7 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.dns.names", LONG, "Different names in the period", "域名数", "Different names"), F("tengwang.dns.nxdomain", LONG, "NXDOMAIN answers in the period", "NXDOMAIN数", "NXDOMAIN"),
     F("tengwang.dns.servfail", LONG, "SERVFAIL answers in the period", "SERVFAIL数", "SERVFAIL"), F("tengwang.dns.label_length", DOUBLE, "Mean length of the part below the registered domain", "子域平均长度", "Mean label length"),
     F("tengwang.dns.entropy", DOUBLE, "Shannon entropy of the part below the registered domain", "子域熵", "Label entropy", "bit/char"), F("tengwang.dns.bytes", LONG, "DNS payload bytes in the period", "DNS字节", "DNS bytes", "byte"),
+    F("tengwang.dns.malformed", LONG, "Packets on port 53 in the period that are no DNS", "非DNS包数", "No DNS"),
     # --- what one source does (agent/inputs/sources: scans, floods, log-in attempts)
     F("tengwang.source.activity.targets", LONG, "Different destination addresses in the period", "目的地址数", "Targets"), F("tengwang.source.activity.ports", LONG, "Different destination ports in the period", "目的端口数", "Ports"),
     F("tengwang.source.activity.syn", LONG, "TCP connection attempts in the period", "连接尝试数", "Attempts"), F("tengwang.source.activity.refused", LONG, "Attempts answered by RST in the period", "被拒连接数", "Refused attempts"),

@@ -50,13 +50,17 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The collector's answer: every record of the batch is stored, or set aside with a reason."""
+    """The collector's answer: every record of the batch is stored, or set aside with a reason.
+
+    ``work`` and ``orders`` are the versions of what the collector has for this agent; empty: there is none.
+    """
 
     stored: int
     duplicates: int = 0
     refused: int = 0
     collector_ms: int = 0
     work: str = ""
+    orders: str = ""
 
 
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""Writes ``dashboards/*.json``: two Grafana dashboards in two languages from one description.
+"""Writes ``dashboards/*.json``: Grafana dashboards in two languages, each from one description.
 
 ``python -m tests.dashboards`` writes them; a test holds that the files are what this makes, that Grafana's schema
 takes them, and that every panel's query answers with rows (tests/test_dashboards.py).
@@ -15,6 +15,7 @@ FOLDER = Path("dashboards")
 Json = dict[str, Any]
 EVENTS: Json = {"type": "elasticsearch", "uid": "tengwang-events"}
 ALERTS: Json = {"type": "elasticsearch", "uid": "tengwang-alerts"}
+INCIDENTS: Json = {"type": "elasticsearch", "uid": "tengwang-incidents"}
 PROMETHEUS: Json = {"type": "prometheus", "uid": "tengwang-prometheus"}
 COUNT: Json = {"id": "1", "type": "count"}
 Words = Callable[[str, str], str]
@@ -274,7 +275,407 @@ def agents(w: Words) -> Board:
     return board
 
 
+LAST = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+TIMES = (
+    ("mttd", "发现用时 MTTD", "Time to detect, MTTD"),
+    ("mtta", "签收用时 MTTA", "Time to acknowledge, MTTA"),
+    ("mttc", "遏制用时 MTTC", "Time to contain, MTTC"),
+    ("mttr", "闭环用时 MTTR", "Time to close, MTTR"),
+)
+
+
+def incidents(w: Words) -> Board:
+    """Each change of an incident is one record, so times are read where the change that ends them was made."""
+    board = Board()
+    taken = "tengwang.incident.action:acknowledged"
+    ends = {
+        "mttd": "tengwang.incident.revision:1",
+        "mtta": f"{taken} OR (tengwang.incident.action:state AND tengwang.incident.state:handling)",
+        "mttc": "tengwang.incident.action:contained",
+        "mttr": "tengwang.incident.state:closed",
+    }
+    for name, zh, en in TIMES:
+        asked = f"({ends[name]}) AND tengwang.incident.{name}:*"
+        board.add(
+            "stat",
+            w(zh, en),
+            [lucene(asked, metric("avg", f"tengwang.incident.{name}"), by_time(), source=INCIDENTS)],
+            6,
+            4,
+            "ms",
+            reduceOptions={"calcs": ["mean"], "fields": "", "values": False},
+        )
+    board.add(
+        "timeseries",
+        w("响应用时（平均）", "Response times (mean)"),
+        [
+            {
+                **lucene(
+                    f"({ends[name]}) AND tengwang.incident.{name}:*",
+                    metric("avg", f"tengwang.incident.{name}"),
+                    by_time(),
+                    source=INCIDENTS,
+                    alias=w(zh, en),
+                ),
+                "refId": chr(65 + at),
+            }
+            for at, (name, zh, en) in enumerate(TIMES)
+        ],
+        12,
+        unit="ms",
+    )
+    board.add(
+        "timeseries",
+        w("新发现的安全事件（按级别）", "Incidents found, by level"),
+        [lucene("tengwang.incident.revision:1", COUNT, by_term("rule.level", 5, id="3"), by_time(), source=INCIDENTS)],
+        12,
+        unit="short",
+        stacked=True,
+    )
+    board.add(
+        "timeseries",
+        w("处置状态的变化", "Changes of state"),
+        [lucene("*", COUNT, by_term("tengwang.incident.state", 8, id="3"), by_time(), source=INCIDENTS)],
+        12,
+        unit="short",
+        stacked=True,
+    )
+    board.add(
+        "barchart",
+        w("安全事件（按单位）", "Incidents by unit"),
+        [
+            lucene(
+                "tengwang.unit.name:*",
+                metric("cardinality", "tengwang.incident.id"),
+                by_term("tengwang.unit.name", 20, "1"),
+                source=INCIDENTS,
+            )
+        ],
+        12,
+        xField="tengwang.unit.name",
+    )
+    board.add(
+        "table",
+        w("安全事件（按规则和分类）", "Incidents by rule and class"),
+        [
+            lucene(
+                "*",
+                metric("cardinality", "tengwang.incident.id"),
+                by_term(w("tengwang.rule.name.zh", "rule.name"), 20, "1"),
+                by_term("rule.category", 10, id="3"),
+                source=INCIDENTS,
+            )
+        ],
+        12,
+    )
+    board.add(
+        "piechart",
+        w("谁签收的", "Who acknowledged"),
+        [lucene(taken, COUNT, by_term("user.name", 20), source=INCIDENTS)],
+        12,
+        reduceOptions={"calcs": ["lastNotNull"], "fields": "", "values": True},
+    )
+    board.add("table", w("最新变化", "Newest changes"), [rows("*", 50, INCIDENTS)], 24)
+    return board
+
+
+def detection(w: Words) -> Board:
+    board = Board()
+    name = w("tengwang.rule.name.zh", "rule.name")
+    board.add(
+        "stat",
+        w("告警", "Alerts"),
+        [lucene("*", COUNT, by_time(), source=ALERTS)],
+        6,
+        4,
+        "short",
+        graphMode="area",
+        reduceOptions={"calcs": ["sum"], "fields": "", "values": False},
+    )
+    board.add(
+        "stat",
+        w("命中的规则", "Rules that hit"),
+        [lucene("*", metric("cardinality", "rule.id"), by_time(), source=ALERTS)],
+        6,
+        4,
+        reduceOptions={"calcs": ["max"], "fields": "", "values": False},
+    )
+    board.add(
+        "stat",
+        w("规则（按状态）", "Rules by state"),
+        [promql("max by (state) (tengwang_rules)", "{{state}}", instant=True)],
+        6,
+        4,
+        reduceOptions=LAST,
+    )
+    board.add(
+        "stat",
+        w("规则加载用时", "Time to load the rules"),
+        [promql("max(tengwang_rules_load_seconds)", w("加载", "load"), instant=True)],
+        6,
+        4,
+        "s",
+        reduceOptions=LAST,
+    )
+    for field, zh, en in (
+        ("rule.level", "告警数（按级别）", "Alerts by level"),
+        ("rule.category", "告警数（按 GB/T 20986 分类）", "Alerts by class of GB/T 20986"),
+        (name, "告警数（按规则）", "Alerts by rule"),
+        ("tengwang.unit.name", "告警数（按单位）", "Alerts by unit"),
+    ):
+        board.add(
+            "timeseries",
+            w(zh, en),
+            [lucene("*", COUNT, by_term(field, 12, id="3"), by_time(), source=ALERTS)],
+            12,
+            unit="short",
+            stacked=True,
+        )
+    board.add(
+        "table",
+        w("规则与命中的单位", "Rules and the units that they hit"),
+        [lucene("*", COUNT, by_term(name, 30), by_term("tengwang.unit.name", 10, id="3"), source=ALERTS)],
+        12,
+    )
+    board.add(
+        "table",
+        w("告警最多的源地址", "Sources with most alerts"),
+        [lucene("source.ip:*", COUNT, by_term("source.ip", 20), source=ALERTS)],
+        12,
+    )
+    board.add("table", w("最新告警", "Newest alerts"), [rows("*", 50, ALERTS)], 24)
+    return board
+
+
+SCORED = 'event.dataset:"tengwang.posture" AND event.action:score'
+INDICATED = 'event.dataset:"tengwang.posture" AND event.action:indicator'
+GOOD_FROM = [
+    {"value": None, "color": "red"},
+    {"value": 40, "color": "orange"},
+    {"value": 60, "color": "yellow"},
+    {"value": 75, "color": "blue"},
+    {"value": 85, "color": "green"},
+]
+
+
+def posture(w: Words) -> Board:
+    board = Board()
+    score, name = metric("avg", "tengwang.posture.score"), w("tengwang.rule.name.zh", "rule.name")
+    board.add(
+        "gauge",
+        w("全网得分", "Score of the whole network"),
+        [lucene(f"{SCORED} AND tengwang.posture.scope:all AND tengwang.posture.score:*", score, by_time())],
+        6,
+        6,
+        steps=GOOD_FROM,
+        reduceOptions=LAST,
+    )
+    board.add(
+        "timeseries",
+        w("得分（按层级）", "Score by level"),
+        [
+            lucene(
+                f"{SCORED} AND tengwang.posture.scope:level AND tengwang.posture.score:*",
+                score,
+                by_term("tengwang.posture.subject", 4, id="3"),
+                by_time(),
+            )
+        ],
+        18,
+        6,
+    )
+    board.add(
+        "timeseries",
+        w("得分（按单位）", "Score by unit"),
+        [
+            lucene(
+                f"{SCORED} AND tengwang.posture.scope:unit AND tengwang.posture.score:*",
+                score,
+                by_term("tengwang.unit.name", 60, id="3"),
+                by_time(),
+            )
+        ],
+        12,
+    )
+    board.add(
+        "table",
+        w("得分最低的单位", "Units with the lowest scores"),
+        [
+            lucene(
+                f"{SCORED} AND tengwang.posture.scope:unit AND tengwang.posture.score:*",
+                metric("min", "tengwang.posture.score"),
+                by_term("tengwang.unit.name", 60),
+            )
+        ],
+        12,
+    )
+    board.add(
+        "timeseries",
+        w("全网扣分（按指标）", "Points taken off the whole network, by indicator"),
+        [
+            lucene(
+                f"{INDICATED} AND tengwang.posture.scope:all AND tengwang.posture.deduction:>0",
+                metric("avg", "tengwang.posture.deduction"),
+                by_term(name, 20, id="3"),
+                by_time(),
+            )
+        ],
+        12,
+        stacked=True,
+    )
+    board.add(
+        "table",
+        w("扣分（按单位和指标）", "Points taken off, by unit and indicator"),
+        [
+            lucene(
+                f"{INDICATED} AND tengwang.posture.scope:unit AND tengwang.posture.deduction:>0",
+                metric("max", "tengwang.posture.deduction"),
+                by_term("tengwang.unit.name", 60),
+                by_term(name, 20, id="3"),
+            )
+        ],
+        12,
+    )
+    board.add(
+        "timeseries",
+        w("可见性（单位数）", "Sight (units)"),
+        [
+            lucene(
+                f"{SCORED} AND tengwang.posture.scope:unit",
+                metric("cardinality", "tengwang.posture.subject"),
+                by_term("tengwang.posture.state", 3, id="3"),
+                by_time(),
+            )
+        ],
+        12,
+    )
+    board.add(
+        "table",
+        w("预警", "Early warnings"),
+        [
+            lucene(
+                'event.dataset:"tengwang.posture" AND event.action:outlook',
+                COUNT,
+                by_term(name, 20),
+                by_term("tengwang.posture.colour", 5, id="3"),
+            )
+        ],
+        12,
+    )
+    board.add(
+        "stat",
+        w("得分计算用时", "Time to compute the scores"),
+        [promql("max(tengwang_posture_seconds)", w("计算", "computing"), instant=True)],
+        12,
+        4,
+        "s",
+        reduceOptions=LAST,
+    )
+    board.add(
+        "stat",
+        w("生效的指标", "Indicators in use"),
+        [promql("max(tengwang_posture_indicators)", w("指标", "indicators"), instant=True)],
+        12,
+        4,
+        reduceOptions=LAST,
+    )
+    return board
+
+
+def readiness(w: Words) -> Board:
+    board = Board()
+    check = 'event.dataset:"tengwang.readiness" AND event.action:check'
+    title, flow = f"tengwang.check.title.{w('zh', 'en')}", 'event.dataset:"tengwang.flow"'
+    passed = 'tengwang.posture.indicator:"readiness-passed"'
+    board.add(
+        "gauge",
+        w("就绪度检查通过率（全网）", "Readiness checks that pass (whole network)"),
+        [
+            lucene(
+                f"{INDICATED} AND {passed} AND tengwang.posture.scope:all",
+                metric("avg", "tengwang.posture.value"),
+                by_time(),
+            )
+        ],
+        6,
+        7,
+        "percent",
+        reduceOptions=LAST,
+    )
+    board.add(
+        "timeseries",
+        w("就绪度检查通过率（按单位）", "Readiness checks that pass, by unit"),
+        [
+            lucene(
+                f"{INDICATED} AND {passed} AND tengwang.posture.scope:unit",
+                metric("avg", "tengwang.posture.value"),
+                by_term("tengwang.unit.name", 60, id="3"),
+                by_time(),
+            )
+        ],
+        18,
+        7,
+        "percent",
+    )
+    board.add(
+        "timeseries",
+        w("IPv6 流量占比（全网）", "Share of IPv6 in the traffic (whole network)"),
+        [
+            lucene(
+                f'{INDICATED} AND tengwang.posture.indicator:"ipv6-traffic" AND tengwang.posture.scope:(all OR unit)',
+                metric("avg", "tengwang.posture.value"),
+                by_term("tengwang.posture.subject", 60, id="3"),
+                by_time(),
+            )
+        ],
+        12,
+        unit="percent",
+    )
+    board.add(
+        "timeseries",
+        w("流量（按网络类型）", "Traffic by network type"),
+        [lucene(flow, metric("sum", "network.bytes"), by_term("network.type", 5, id="3"), by_time())],
+        12,
+        unit="bytes",
+        stacked=True,
+    )
+    board.add(
+        "barchart",
+        w("检查结论（按检查项）", "Verdicts by check"),
+        [lucene(check, COUNT, by_term(title, 30), by_term("tengwang.check.status", 4, id="3"))],
+        12,
+        xField=title,
+    )
+    board.add(
+        "table",
+        w("未通过的检查（按单位和对象）", "Checks that fail, by unit and subject"),
+        [
+            lucene(
+                f"{check} AND tengwang.check.status:fail",
+                COUNT,
+                by_term("tengwang.unit.name", 60),
+                by_term("tengwang.check.subject", 20, id="3"),
+                by_term(title, 20, id="4"),
+            )
+        ],
+        12,
+    )
+    board.add(
+        "table",
+        w("最新的不通过结论", "Newest verdicts that are not a pass"),
+        [rows(f"{check} AND tengwang.check.status:(fail OR warn)", 50, EVENTS)],
+        24,
+    )
+    return board
+
+
+WEEKS = {"incidents", "posture", "readiness"}
+"""What moves by days and not by minutes."""
 BOARDS = {
+    "incidents": (incidents, "滕网 安全事件与响应用时", "Tengwang incidents and response times"),
+    "detection": (detection, "滕网 检测", "Tengwang detection"),
+    "posture": (posture, "滕网 安全态势", "Tengwang posture"),
+    "readiness": (readiness, "滕网 IPv6 就绪度", "Tengwang IPv6 readiness"),
     "overview": (overview, "滕网 总览", "Tengwang overview"),
     "agents": (agents, "滕网 探针与账目", "Tengwang agents and ledger"),
 }
@@ -299,7 +700,7 @@ def made() -> dict[str, Json]:
                 "editable": True,
                 "graphTooltip": 1,
                 "refresh": "30s",
-                "time": {"from": "now-6h", "to": "now"},
+                "time": {"from": "now-7d" if name in WEEKS else "now-6h", "to": "now"},
                 "panels": build(words).panels,
             }
     return found

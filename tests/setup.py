@@ -22,21 +22,31 @@ PACKAGES = {
     "bind9-dnsutils": "dig",
     "chromium": "chromium",
     "curl": "curl",
+    "dnsmasq-base": "dnsmasq",
+    "dsniff": "arpspoof",
     "ethtool": "ethtool",
     "fonts-noto-cjk": "",
+    "hping3": "hping3",
+    "hydra": "hydra",
+    "iodine": "iodine",
     "iproute2": "ip",
     "iputils-ping": "ping",
+    "isc-dhcp-client": "dhclient",
     "ndisc6": "rdisc6",
     "nftables": "nft",
     "nginx-light": "nginx",
+    "nmap": "nmap",
+    "openssh-server": "sshd",
     "procps": "ps",
     "prometheus": "prometheus",
     "radvd": "radvd",
     "snmp": "snmpget",
     "snmpd": "snmpd",
     "tcpdump": "tcpdump",
+    "arping": "arping",
     "thc-ipv6": "atk6-fake_router26",
     "tshark": "tshark",
+    "udhcpc": "udhcpc",
     "zstd": "zstd",
     "default-jre-headless": "java",
     "maven": "mvn",
@@ -99,7 +109,7 @@ def chromium_of_playwright() -> None:
 def fetch() -> None:
     """Elasticsearch in every version that is tested, and a Java that runs it where the system's is too old."""
     sys.path.insert(0, str(ROOT))
-    from tests.parts import elasticsearch
+    from tests.parts import elasticsearch, smsc
 
     if any(elasticsearch.java_home(version) is None for version in elasticsearch.JAVA_OF):
         _say("fetching a newer Java for Elasticsearch 9")
@@ -110,6 +120,7 @@ def fetch() -> None:
         if not (TOOLS / f"elasticsearch-{version}").exists():
             _say(f"fetching Elasticsearch {version}")
             elasticsearch.ensure(version)
+    smsc.ensure()
 
 
 @contextmanager

@@ -25,6 +25,9 @@ README = Path("deploy/pictures")
 WIDE, PHONE, WALL = (1440, 900), (360, 780), (3840, 2160)
 PATHS = {
     "overview": "/",
+    "posture": "/posture",
+    "posture-unit": "/posture/unit/hgt",
+    "wall": "/wall",
     "agents": "/agents",
     "agent": "/agents/{agent}",
     "events": "/events",

@@ -19,7 +19,7 @@ from telemetry.report import Report
 from telemetry.validate import validate
 from telemetry.work import Work
 
-KINDS = ("agent.inputs", "collector.enrichers", "collector.stores")
+KINDS = ("agent.actions", "agent.inputs", "collector.enrichers", "collector.notifiers", "collector.stores")
 COMPONENTS = [f"{kind}.{name}" for kind in KINDS for name in names(kind)]
 INPUTS = names("agent.inputs")
 

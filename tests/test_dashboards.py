@@ -24,8 +24,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from tests.dashboards import FOLDER, Json, made, text
+from tests.dashboards import BOARDS, FOLDER, Json, made, text
 from tests.demo import INVENTORY, fill
+from tests.leading import handle_some, lead
 from tests.parts.elasticsearch import Cluster, free_ports
 from tests.running_site import RunningSite
 
@@ -72,7 +73,7 @@ def lost(before: Any, after: Any, where: str = "") -> list[str]:
 
 def test_both_languages_say_the_same() -> None:
     boards = made()
-    for name in ("overview", "agents"):
+    for name in BOARDS:
         zh, en = boards[f"{name}.zh.json"], boards[f"{name}.en.json"]
         assert [p["type"] for p in zh["panels"]] == [p["type"] for p in en["panels"]]
         for one, other in zip(zh["panels"], en["panels"], strict=True):
@@ -168,7 +169,11 @@ async def test_every_elasticsearch_panel_answers_with_rows(tmp_path: Path, elast
     store = {"type": "elastic", "urls": list(elasticsearch.urls), "prefix": prefix, "replicas": 0}
     async with RunningSite(tmp_path, INVENTORY, store=store) as site:
         await fill(site, minutes=10)
-        await asyncio.to_thread(elasticsearch.request, "POST", f"/{prefix}-*/_refresh")
+        refresh = ("POST", f"/{prefix}-*/_refresh")
+        await asyncio.to_thread(elasticsearch.request, *refresh)
+        await lead(site)
+        await handle_some(site)
+        await asyncio.to_thread(elasticsearch.request, *refresh)
         until = site.clock.now_ms()
         empty = []
         for where, _, target in panels("elasticsearch"):
@@ -209,6 +214,7 @@ async def prometheus(home: Path, scraped: str) -> AsyncIterator[str]:
 async def test_every_prometheus_panel_answers_with_rows(tmp_path: Path) -> None:
     async with RunningSite(tmp_path, INVENTORY) as site:
         await fill(site, minutes=2)
+        await lead(site)
         host = site.url.removeprefix("http://")
         async with prometheus(tmp_path, host) as url, aiohttp.ClientSession() as http:
             await ready(http, url)

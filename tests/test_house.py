@@ -9,7 +9,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("agent", "collector", "telemetry")
 BANNED_NAMES = {"utils", "helpers", "common", "base", "misc", "tools"}
-TWINS = {"inputs": "agent", "decoders": "agent", "checks": "agent", "enrichers": "collector"}
+TWINS = {
+    "actions": "agent",
+    "inputs": "agent",
+    "decoders": "agent",
+    "checks": "agent",
+    "enrichers": "collector",
+    "notifiers": "collector",
+}
 
 
 def modules(*folders: str) -> list[Path]:

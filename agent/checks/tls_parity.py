@@ -30,6 +30,7 @@ class Side(msgspec.Struct, frozen=True):
     fingerprint: str = ""
     protocols: tuple[str, ...] = ()
     hsts: str = ""
+    expires: str = ""
 
     def __str__(self) -> str:
         state = self.error or f"sha256={self.fingerprint[:16]} {'/'.join(self.protocols)} hsts={self.hsts or '-'}"
@@ -53,6 +54,9 @@ def judge(measured: Measured) -> Finding:
     if not measured.has_aaaa:
         return not_tested("no_aaaa")
     evidence: Evidence = {"ipv6": [str(s) for s in measured.v6], "ipv4": [str(s) for s in measured.v4]}
+    expires = [f"{s.expires} [{s.address}]:{s.port}" for s in (*measured.v6, *measured.v4) if s.expires]
+    if expires:  # what the early warning of certificates reads
+        evidence = {**evidence, "expires": expires}
     if not measured.routed:
         return not_tested("no_ipv6_route", evidence)
     if not measured.v4:
@@ -117,7 +121,7 @@ class TlsParity:
             return Side(port, address, page.error or "no_tls")
         protocols = await probe.protocols(address, port, subject.host)
         hsts = page.headers.get("strict-transport-security", "")[:200]
-        return Side(port, address, "", page.fingerprint, protocols, hsts)
+        return Side(port, address, "", page.fingerprint, protocols, hsts, page.expires)
 
 
 def build(_: Config) -> TlsParity:

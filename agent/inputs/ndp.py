@@ -21,6 +21,7 @@ from agent.decoders.reassembly import Reassembly
 from agent.folding import Answer, Folding, Window
 from agent.input import Context
 from agent.losses import Losses
+from agent.neighbours import Neighbours
 from agent.vantage import Vantage
 from telemetry.errors import ConfigError, Permanent
 from telemetry.event import TIMESTAMP, Event
@@ -82,6 +83,7 @@ class NdpInput:
         self._readers: list[capture.Reader] = []
         self._register = routers.Register(Work())
         self._reassembly = Reassembly()
+        self._neighbours = Neighbours()
         self._file_read = False
 
     async def collect(self) -> None:
@@ -102,6 +104,7 @@ class NdpInput:
         self._readers, self._rings = [], []
         for window in self._folding.flush():
             self._tell_folded(window)
+        self._tell_together(float("inf"))
         self._losses.tell(at_once=True)
 
     async def _live(self) -> None:
@@ -117,6 +120,7 @@ class NdpInput:
             while True:
                 segment.view().listening(since, self._listened())
                 self._register = self._register.renewed(self._context.work())
+                self._neighbours.know(self._context.work())
                 for reader in self._readers:
                     reader.resume()
                 await self._context.clock.sleep(TICK_S)
@@ -142,6 +146,7 @@ class NdpInput:
                 self._refused(error)
         for window in self._folding.ended(now):
             self._tell_folded(window)
+        self._tell_together(now)
         self._losses.tell()
 
     def _take(self, taken: capture.Captured) -> None:
@@ -163,6 +168,8 @@ class NdpInput:
         """Fold, drop or tell one message. Raises Permanent where it is malformed."""
         if message.type not in ndp.NAMES:
             return
+        if (shown := self._neighbours.see(message, self._vantage.segment(index), now, now_ms)) is not None:
+            self._context.emit(self._placed(shown, index))
         source, mac = addresses.text(message.source), addresses.mac(message.source_mac)
         identified = self._register.identified(source, mac)
         # all of it but the fragment identification, which differs each time
@@ -184,13 +191,22 @@ class NdpInput:
     def _describe(self, message: ndp.Message, now_ms: int, index: int) -> Event:
         made = ndp.describe(message, now_ms)
         made["tengwang.ndp.count"] = 1
-        if name := self._vantage.names.get(index):
-            made["tengwang.interface.name"], made["tengwang.interface.index"] = name, index
+        self._placed(made, index)
         if message.type == ndp.ADVERTISE_ROUTER:
             registered = self._register.registered(made)
             if registered is not None:
                 made["tengwang.ndp.registered"] = registered
         return made
+
+    def _placed(self, made: Event, index: int) -> Event:
+        return self._vantage.place(made, index)
+
+    def _tell_together(self, now: float) -> None:
+        """What several messages show together."""
+        for index, made in self._neighbours.due(now, self._context.clock.now_ms()):
+            self._context.emit(self._placed(made, index))
+        self._losses.note(self._neighbours.left_out)
+        self._neighbours.left_out = 0
 
     def _tell_folded(self, window: Window[Event]) -> None:
         made = {**window.what, TIMESTAMP: window.last_ms, "tengwang.ndp.count": window.again}

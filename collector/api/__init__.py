@@ -1,7 +1,7 @@
 """The HTTP API under /api/v1, one module a resource.
 
-A resource module declares ``OPERATIONS``; routes and the OpenAPI description come from them. Reading only: what
-changes something is done in the console or on the command line, where it is a person who does it.
+A resource module declares ``OPERATIONS``; routes and the OpenAPI description come from them. Most only read. Incidents
+can be changed too, by whoever has the role for it, and that is audited.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from collector.problem import CONTENT_TYPE, Problem
 from telemetry import __version__
 
 REF = "#/components/schemas/{name}"
-INTRODUCTION = """Read-only access to what the Tengwang collector knows. All times are RFC 3339 in UTC.
+INTRODUCTION = """What the Tengwang collector knows, and what may be done with incidents. All times are RFC 3339 in UTC.
 
-Authenticate with a bearer token made by `tengwang token create --role viewer`. Errors are `application/problem+json`
-(RFC 9457); after 429 and 503 wait as long as `Retry-After` says."""
+Authenticate with a bearer token made by `tengwang token create --role viewer` (`operator` for changes). Errors
+are `application/problem+json` (RFC 9457); after 429 and 503 wait as long as `Retry-After` says."""
 
 
 def document(operations: Sequence[Operation[Any, Any]]) -> dict[str, Any]:
@@ -29,7 +29,8 @@ def document(operations: Sequence[Operation[Any, Any]]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for operation, answer in zip(operations, answers, strict=True):
         parameters = components[operation.takes.__name__]
-        paths[PREFIX + operation.path] = {"get": _operation(operation, answer, parameters)}
+        of = paths.setdefault(PREFIX + operation.path, {})
+        of[operation.method.lower()] = _operation(operation, answer, parameters)
     for taken in takes:
         components.pop(taken.__name__, None)
     return {
@@ -56,25 +57,48 @@ def _operation(operation: Operation[Any, Any], answer: dict[str, Any], parameter
     }
     if in_path:
         errors["404"] = "There is no such thing"
-    return {
+    described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": f"Needs the role `{operation.role.value}`.",
-        "parameters": [
-            {
-                "name": name,
-                "in": "path" if name in in_path else "query",
-                "required": name in in_path or name in parameters.get("required", ()),
-                "description": schema.get("description", ""),
-                "schema": {k: v for k, v in schema.items() if k != "description"},
-            }
-            for name, schema in parameters.get("properties", {}).items()
-        ],
-        "responses": {
-            "200": {"description": "OK", "content": {"application/json": {"schema": answer}}},
-            **{code: _error(text) for code, text in sorted(errors.items())},
-        },
+    }
+    in_body = operation.method == "POST"
+    described["parameters"] = [
+        {
+            "name": name,
+            "in": "path" if name in in_path else "query",
+            "required": name in in_path or name in parameters.get("required", ()),
+            "description": schema.get("description", ""),
+            "schema": {k: v for k, v in schema.items() if k != "description"},
+        }
+        for name, schema in parameters.get("properties", {}).items()
+        if name in in_path or not in_body
+    ]
+    if in_body:
+        errors |= {
+            "409": "What the thing is now does not allow it",
+            "413": "The body is too large",
+            "415": "The body is not JSON",
+        }
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _body(parameters, in_path)}},
+        }
+    described["responses"] = {
+        "200": {"description": "OK", "content": {"application/json": {"schema": answer}}},
+        **{code: _error(text) for code, text in sorted(errors.items())},
+    }
+    return described
+
+
+def _body(parameters: dict[str, Any], in_path: set[str]) -> dict[str, Any]:
+    """The JSON object of a change: what does not stand in the path."""
+    return {
+        "type": "object",
+        "properties": {n: schema for n, schema in parameters.get("properties", {}).items() if n not in in_path},
+        "required": [name for name in parameters.get("required", ()) if name not in in_path],
+        "additionalProperties": False,
     }
 
 

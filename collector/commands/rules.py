@@ -1,13 +1,16 @@
-"""Check, test or list the rules that raise alerts. Without a path: the ones that come with the program.
+"""Check, test, list or explain the rules that raise alerts. Without a path: the ones that come with the program.
 
   tengwang rules check my-rules            load them as the collector would; every problem with path:line
   tengwang rules test my-rules             run each rule against its twin: x.yml against x.jsonl
+  tengwang rules coverage                  what is looked for by kind of event, ATT&CK and GB/T 20986, and what is not
+  tengwang rules explain ID event.json     why a rule did or did not match one event; '-' is standard input
   tengwang rules list                      what is looked for, and which rules are idle here
 
-A rule is Sigma (https://sigmahq.io) with a block ``tengwang:`` for the Chinese texts and the class by GB/T 20986. Its
-log source is ``product: tengwang`` with a service: flow, ndp, snmp, host, readiness or agent; fields have ECS names.
-A twin has a line {"match": true, "event": {...}} for each event, at least one hit and one miss. It stands beside the
-rule, or at the same place below --twins. Exit code 2: there are problems.
+A rule is Sigma (https://sigmahq.io) with a block ``tengwang:`` for the Chinese texts, the class by GB/T 20986, what
+makes one incident and what proves it over. Its log source is ``product: tengwang`` with a service: flow, ndp, dns,
+snmp, host, readiness, agent ... Fields have ECS names. A twin has a line {"match": true, "event": {...}} for each
+event, of a correlation {"match": true, "events": [...]}; at least one hit and one miss. It stands beside the rule, or
+at the same place below --twins. Exit code 2: there are problems.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collector.detect import Detector
+    from collector.detect.explain import Explanation
 
-HELP = "check, test or list the rules that raise alerts"
+HELP = "check, test, list or explain the rules that raise alerts"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,17 +33,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, about in (
         ("check", "load rules and name every problem"),
         ("test", "run rules against their twins"),
+        ("coverage", "say what is looked for and what is not"),
+        ("explain", "say why a rule did or did not match an event"),
         ("list", "print what is looked for"),
     ):
         action = actions.add_parser(name, help=about, description=about)
-        action.add_argument("path", nargs="?", type=Path, help="folder or file; by default the program's own rules")
+        if name == "explain":
+            action.add_argument("rule", help="id, name or path of a rule or correlation")
+            action.add_argument("event", type=Path, help="a file with one event as JSON; '-' is standard input")
+            action.add_argument("--path", type=Path, help="folder or file of rules; by default the program's own")
+        else:
+            action.add_argument("path", nargs="?", type=Path, help="folder or file; by default the program's own rules")
         action.add_argument("--json", action="store_true", help="for a program: one JSON object")
         if name == "test":
             action.add_argument("--twins", type=Path, help="folder of the twins; by default beside the rules")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return {"check": _check, "test": _test, "list": _list}[arguments.action](arguments)
+    actions = {"check": _check, "test": _test, "coverage": _coverage, "explain": _explain, "list": _list}
+    return actions[arguments.action](arguments)
 
 
 def _load(arguments: argparse.Namespace) -> Detector:
@@ -100,6 +112,73 @@ def _test(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _coverage(arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from collector.detect.coverage import coverage
+
+    made = coverage(_load(arguments).rules())
+    if arguments.json:
+        print(msgspec.json.encode(made).decode())
+        return 0
+    print("by kind of event")
+    for dataset in made.datasets:
+        print(f"  {dataset.rules:4}  {dataset.name}" + ("" if dataset.rules else "  (no rule)"))
+    print("by class of GB/T 20986")
+    for name, count in made.classes.items():
+        print(f"  {count:4}  {made.title(name).zh}  {made.title(name).en}")
+    print("by ATT&CK tactic and technique")
+    for tag, count in made.attack.items():
+        print(f"  {count:4}  {tag}")
+    print(f"fields that no rule asks for ({len(made.fields_unused)})")
+    for field in made.fields_unused:
+        print(f"        {field}")
+    for path, why in made.idle.items():
+        print(f"idle    {path}: {why}")
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    import sys
+
+    import msgspec
+
+    from collector import shipped
+    from collector.detect.explain import explain
+    from telemetry.errors import ConfigError
+
+    try:
+        text = sys.stdin.read() if str(arguments.event) == "-" else arguments.event.read_text(encoding="utf-8")
+        event = msgspec.json.decode(text, type=dict[str, object])
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise ConfigError.one(str(arguments.event), f"is no event: {error}", "one JSON object") from error
+    if isinstance(event.get("event"), dict):  # a line of a twin
+        event = event["event"]  # type: ignore[assignment]
+    path = arguments.path or (Path(arguments.rule) if arguments.rule.endswith(".yml") else shipped.rules())
+    found = explain([path], arguments.rule, event)  # type: ignore[arg-type]
+    if arguments.json:
+        print(msgspec.json.encode({"rules": found}).decode())
+        return 0
+    for one in found:
+        _print_explanation(one)
+    return 0
+
+
+def _print_explanation(one: Explanation) -> None:
+    print(f"{'matches' if one.matches else 'does not match'}  {one.title}  ({one.path}:{one.line})")
+    if one.why_not:
+        print(f"  because: {one.why_not}")
+    print(f"  condition: {one.condition}")
+    for selection, holds in one.selections.items():
+        print(f"  {'yes' if holds else 'no ':3}  {selection}")
+        for item in one.items:
+            if item.selection == selection:
+                found = "the event has none" if item.found is None else f"is {item.found}"
+                print(f"       {'yes' if item.holds else 'no ':3}  {item.field}: wants {item.wanted}; {found}")
+    for title, group in one.groups.items():
+        print(f"  counts for: {title}: {group}")
+
+
 def _list(arguments: argparse.Namespace) -> int:
     import msgspec
 
@@ -108,7 +187,10 @@ def _list(arguments: argparse.Namespace) -> int:
         print(msgspec.json.encode({"rules": detector.rules()}).decode())
         return 0
     for rule in sorted(detector.rules(), key=lambda r: r.path):
-        print(f"{rule.level:13} {rule.title.en}" + (f"  (idle: {rule.idle})" if rule.idle else ""))
+        notes = [f"idle: {rule.idle}"] if rule.idle else []
+        notes += [rule.kind] if rule.kind != "event" else []
+        notes += [] if rule.raises else ["counted by a correlation"]
+        print(f"{rule.level:13} {rule.title.en}" + (f"  ({'; '.join(notes)})" if notes else ""))
         print(f"{'':13} {rule.title.zh}  [{rule.category_title.zh}]")
         print(f"{'':13} {rule.path}:{rule.line}  {rule.id}")
     return 0

@@ -13,6 +13,7 @@ from aiohttp import web
 from collector.access.roles import Role
 from collector.console import charts
 from collector.console.view import LANGUAGES, THEMES, ZONES, View, view_of
+from collector.dead_man import Trouble
 from collector.site import NONCE_COOKIE, SITE, WHO
 from collector.views.events import summary
 from telemetry.event import Event
@@ -58,9 +59,12 @@ def _environment() -> jinja2.Environment:
 ENVIRONMENT = _environment()
 _menu_of: list[tuple[str, str, str]] = [
     ("/", "Overview", "overview"),
+    ("/posture", "Posture", "posture"),
+    ("/wall", "Wall", "wall"),
     ("/agents", "Agents", "agents"),
     ("/events", "Events", "events"),
     ("/incidents", "Incidents", "incidents"),
+    ("/on-call", "On call", "oncall"),
     ("/alerts", "Alerts", "alerts"),
     ("/devices", "Devices", "devices"),
     ("/readiness", "Readiness", "readiness"),
@@ -84,12 +88,20 @@ def page(request: web.Request, template: str, status: int = 200, **values: Any) 
         csrf=who.csrf if who is not None else request.cookies.get(NONCE_COOKIE, ""),
         here="/" + request.path.strip("/").partition("/")[0],
         unit_name=lambda doc: _unit_name(request, view, doc),
+        troubles=_troubles(request) if who is not None else (),
         **values,
     )
     answer = web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
     answer.headers["Content-Language"] = view.language
     answer.headers["Vary"] = "Accept-Language, Cookie"
     return answer
+
+
+def _troubles(request: web.Request) -> tuple[Trouble, ...]:
+    """Why people can not be paged: on every page, for an open page may be the only way left. That no channel is
+    configured at all is said on the on-call page."""
+    found = request.app[SITE].services.paging.dead_man.troubles
+    return tuple(trouble for trouble in found if trouble.code != "no_channel")
 
 
 def _unit_name(request: web.Request, view: View, doc: Event) -> str:

@@ -13,11 +13,19 @@ from sigma import conditions
 from sigma import types as sigma
 
 from collector.detect import pattern, values
-from collector.detect.values import Test
+from collector.detect.values import Prefix, Test
 
 Match = Callable[[Mapping[str, object]], bool]
-Key = tuple[str, str | None]
-"""A field and the lower-case text that it must have; None: that it must be there at all."""
+
+
+class Key(NamedTuple):
+    """What a field must be like. ``op`` and ``operand`` as collector/detect/values.py ``needs`` has them."""
+
+    field: str
+    op: str = "has"
+    operand: str | float | Prefix = ""
+
+
 Keys = frozenset[Key] | None
 """At least one of these is needed. None: nothing in particular is needed."""
 
@@ -57,7 +65,12 @@ def compile_tree(node: object, depth: int = 0) -> Compiled:
         case conditions.ConditionFieldEqualsValueExpression():
             return _field(node.field, node.value)
         case _OneOf():
-            return _compiled(node.field, values.one_of(node.texts), frozenset((node.field, t) for t in node.texts))
+            return _compiled(
+                node.field, values.one_of(node.texts), frozenset(Key(node.field, "is", t) for t in node.texts)
+            )
+        case _Within():
+            keys = frozenset(Key(node.field, "net", one) for one in node.prefixes)
+            return _compiled(node.field, values.within(node.prefixes), keys)
         case conditions.ConditionValueExpression():
             return _keyword(node.value)
     raise Unsupported("", "the condition says nothing" if node is None else f"{type(node).__name__} is not evaluated")
@@ -83,10 +96,13 @@ def any_of(parts: Sequence[Compiled]) -> Compiled:
     return Compiled(lambda event: any(match(event) for match in matches), keys, fields)
 
 
+_COST = {"is": 0, "starts": 1, "ends": 1, "net": 1, "holds": 2, "has": 9}
+
+
 def _breadth(keys: frozenset[Key]) -> tuple[int, int, int]:
     """Least first: what few events have before what many have, values before mere presence, few values before many."""
-    poor = sum(text in (None, "true", "false") or field in COARSE for field, text in keys)
-    return (poor, len(keys), sum(text is None for _, text in keys))
+    poor = sum(key.op == "has" or key.operand in ("true", "false", "") or key.field in COARSE for key in keys)
+    return (poor, sum(_COST.get(key.op, 5) for key in keys), len(keys))
 
 
 class _OneOf(NamedTuple):
@@ -96,19 +112,32 @@ class _OneOf(NamedTuple):
     texts: frozenset[str]
 
 
+class _Within(NamedTuple):
+    """Many prefixes of one field, asked as one table."""
+
+    field: str
+    prefixes: frozenset[Prefix]
+
+
 def _merged(args: Sequence[object]) -> list[object]:
     plain: dict[str, set[str]] = {}
+    nets: dict[str, set[Prefix]] = {}
     rest: list[object] = []
     for arg in args:
-        if isinstance(arg, conditions.ConditionFieldEqualsValueExpression) and not isinstance(
-            arg.value, sigma.SigmaCasedString
-        ):
-            text = values.exact(arg.value)
+        if isinstance(arg, conditions.ConditionFieldEqualsValueExpression):
+            if isinstance(arg.value, sigma.SigmaCIDRExpression):
+                nets.setdefault(arg.field, set()).add(values.prefix(arg.value))
+                continue
+            text = None if isinstance(arg.value, sigma.SigmaCasedString) else values.exact(arg.value)
             if text is not None:
                 plain.setdefault(arg.field, set()).add(text)
                 continue
         rest.append(arg)
-    return [*(_OneOf(field, frozenset(texts)) for field, texts in plain.items()), *rest]
+    return [
+        *(_OneOf(field, frozenset(texts)) for field, texts in plain.items()),
+        *(_Within(field, frozenset(prefixes)) for field, prefixes in nets.items()),
+        *rest,
+    ]
 
 
 def _field(field: str, value: sigma.SigmaType) -> Compiled:
@@ -120,7 +149,7 @@ def _field(field: str, value: sigma.SigmaType) -> Compiled:
         raise Unsupported(field, str(error)) from error
     if isinstance(value, sigma.SigmaNull) or (isinstance(value, sigma.SigmaExists) and not value.exists):
         return Compiled(lambda event: test(event.get(field)), None, frozenset([field]))
-    return _compiled(field, test, frozenset([(field, values.exact(value))]))
+    return _compiled(field, test, frozenset(Key(field, *need) for need in values.needs(value)))
 
 
 def _compiled(field: str, test: Test, keys: Keys) -> Compiled:
@@ -145,7 +174,7 @@ def _reference(field: str, value: sigma.SigmaFieldReference) -> Compiled:
         rights = right if isinstance(right, list) else [right]
         return any(agree(a, b) for a in lefts for b in rights)
 
-    return Compiled(match, frozenset([(field, None)]), frozenset([field, other]))
+    return Compiled(match, frozenset([Key(field)]), frozenset([field, other]))
 
 
 def _keyword(value: sigma.SigmaType) -> Compiled:

@@ -11,7 +11,7 @@ value_median), and two of our own in the same manner:
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -103,15 +103,16 @@ class Joint(msgspec.Struct, frozen=True):
     args: tuple[Joint, ...] = ()
     rule: str = ""
 
-    def holds(self, seen: frozenset[str] | set[str]) -> bool:
+    def holds(self, seen: Collection[str], around: Collection[str]) -> bool:
+        """``seen``: rules that hit in the window; ``around``: those that a negation must not find."""
         match self.op:
             case "rule":
                 return self.rule in seen
             case "and":
-                return all(arg.holds(seen) for arg in self.args)
+                return all(arg.holds(seen, around) for arg in self.args)
             case "or":
-                return any(arg.holds(seen) for arg in self.args)
-        return not self.args[0].holds(seen)
+                return any(arg.holds(seen, around) for arg in self.args)
+        return not self.args[0].holds(around, around)
 
     @property
     def negates(self) -> bool:

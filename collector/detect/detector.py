@@ -8,9 +8,10 @@ from pathlib import Path
 from collector.detect.fieldmap import FieldMap
 from collector.detect.index import Index
 from collector.detect.load import Loaded, find_maps, load_file, rule_files
-from collector.detect.outcome import Make, Outcomes
+from collector.detect.outcome import Outcomes
 from collector.detect.rule import Proof, Rule, RuleInfo
 from collector.detect.ruleset import Ruleset, join
+from collector.query import Kind
 from collector.store import Record
 from telemetry.clock import Clock
 from telemetry.errors import Problem
@@ -18,6 +19,24 @@ from telemetry.event import Event
 from telemetry.report import Report
 
 Stamp = tuple[int, int, int]
+
+
+class Matching:
+    """A set of rules put to use: events in, alerts and hits out. For one thread."""
+
+    def __init__(self, ruleset: Ruleset, outcomes: Outcomes) -> None:
+        every = [rule.proof for rule in ruleset.rules] + [one.proof for one in ruleset.correlations]
+        proofs = [proof for proof in every if proof is not None]
+        self._makers = [outcomes.of_rule(rule, ruleset.used_by.get(rule.info.id, ())) for rule in ruleset.rules]
+        self._makers += [outcomes.of_proof(proof) for proof in proofs]
+        self._index: Index[Rule | Proof] = Index([*ruleset.rules, *proofs])
+
+    def detect(self, event: Event) -> list[Record]:
+        hits = self._index.hits(event)
+        if not hits:
+            return []
+        makers = self._makers
+        return [record for number in hits for record in makers[number](event)]
 
 
 class Detector:
@@ -29,23 +48,22 @@ class Detector:
         self._clock = clock
         self._files: dict[Path, tuple[Stamp, Loaded]] = {}
         self._maps: tuple[FieldMap, ...] = ()
-        self._index: Index[Rule | Proof] = Index(())
-        self._makers: list[Make] = []
         self._ruleset = Ruleset()
         self._rules: list[RuleInfo] = []
         self._problems: list[Problem] = []
         self._watched: frozenset[str] = frozenset()
         self._outcomes = Outcomes(collector, lambda: self._watched, report)
+        self._matching = Matching(self._ruleset, self._outcomes)
         self._loaded = False
         self.reload_if_changed()
 
     def detect(self, event: Event) -> list[Record]:
         """The alerts and hits of an event that has its ``event.id``; the same for every delivery of it."""
-        hits = self._index.hits(event)
-        if not hits:
-            return []
-        makers = self._makers
-        return [record for number in hits for record in makers[number](event)]
+        made = self._matching.detect(event)
+        for record in made:
+            if record.kind is Kind.HIT:
+                self._report.count("tengwang_hits_total", role=str(record.doc["tengwang.hit.role"]))
+        return made
 
     def watch(self, keys: frozenset[str]) -> None:
         """Keys of open incidents: proofs of their end are kept soon, not once an hour."""
@@ -86,11 +104,7 @@ class Detector:
 
     def _use(self) -> None:
         ruleset = join(entry[1] for entry in self._files.values())
-        every = [rule.proof for rule in ruleset.rules] + [one.proof for one in ruleset.correlations]
-        proofs = [proof for proof in every if proof is not None]
-        makers = [self._outcomes.of_rule(rule, ruleset.used_by.get(rule.info.id, ())) for rule in ruleset.rules]
-        makers += [self._outcomes.of_proof(proof) for proof in proofs]
-        self._index, self._makers = Index([*ruleset.rules, *proofs]), makers
+        self._matching = Matching(ruleset, self._outcomes)
         self._ruleset = ruleset
         self._rules = ruleset.infos()
         self._problems = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
 from collector.detect.condition import Keys, Match
-from collector.detect.values import text
+from collector.detect.field_index import FieldIndex, Numbers
 
 
 class Indexed(Protocol):
@@ -28,27 +28,34 @@ class _Dataset:
 
     def __init__(self) -> None:
         self.always: list[int] = []
-        self.by_field: dict[str, tuple[dict[str, list[int]], list[int]]] = {}
-        """Field to (lower-case text to items that need it, items that need the field at all)."""
+        self.fields: dict[str, FieldIndex] = {}
+        self.probes: list[tuple[str, dict[object, Numbers], Callable[[object], Numbers]]] = []
 
     def add(self, number: int, item: Indexed) -> None:
         if item.keys is None:
             self.always.append(number)
             return
-        for field, wanted in item.keys:
-            by_text, present = self.by_field.setdefault(field, ({}, []))
-            (present if wanted is None else by_text.setdefault(wanted, [])).append(number)
+        for key in item.keys:
+            self.fields.setdefault(key.field, FieldIndex()).add(number, key.op, key.operand)
+
+    def seal(self) -> None:
+        for field, index in self.fields.items():
+            index.seal()
+            self.probes.append((field, index.memory, index.find))
 
 
 class Index(Generic[Item]):
     """Immutable once built. An item without a dataset of ours is in none."""
 
     def __init__(self, items: Iterable[Item]) -> None:
-        self._items = tuple(items)
+        made_of = tuple(items)
+        self._matches = tuple(item.match for item in made_of)
         self._datasets: dict[str, _Dataset] = {}
-        for number, item in enumerate(self._items):
+        for number, item in enumerate(made_of):
             for dataset in item.datasets:
                 self._datasets.setdefault(dataset, _Dataset()).add(number, item)
+        for made in self._datasets.values():
+            made.seal()
 
     def hits(self, event: Mapping[str, object]) -> list[int]:
         """Numbers of the items that the event fulfils, in their order. Never raises."""
@@ -57,18 +64,23 @@ class Index(Generic[Item]):
         if dataset is None:
             return []
         candidates = list(dataset.always)
-        for field, (by_text, present) in dataset.by_field.items():
-            value = event.get(field)
+        get = event.get
+        for field, memory, find in dataset.probes:
+            value = get(field)
             if value is None:
                 continue
-            candidates += present
-            if not by_text:
+            if value is True or value is False:
+                candidates += find(value)
                 continue
-            for one in value if type(value) is list else (value,):
-                found = by_text.get(text(one).lower())
-                if found is not None:
-                    candidates += found
+            try:
+                found = memory[value]
+            except (KeyError, TypeError):  # new, or a list
+                found = find(value)
+            if found:
+                candidates += found
         if not candidates:
             return []
-        items = self._items
-        return [number for number in sorted(set(candidates)) if items[number].match(event)]
+        matches = self._matches
+        if len(candidates) == 1:
+            return candidates if matches[candidates[0]](event) else []
+        return [number for number in sorted(set(candidates)) if matches[number](event)]

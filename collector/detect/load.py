@@ -40,8 +40,8 @@ from telemetry.verdict import Text
 MAX_BYTES = 4 * 1024 * 1024
 MAX_CONDITION = 2_000
 MAX_PARENTHESES = 20
-NOT_RULES = frozenset({"posture", "playbooks"})
-"""Folders beside the rules that hold other data (collector/posture, collector/response)."""
+NOT_RULES = frozenset({"posture", "playbooks", "reporting"})
+"""Folders beside the rules that hold other data (collector/posture, collector/response, collector/incidents)."""
 PROOF = ("tengwang", "over", "proof")
 
 
@@ -93,14 +93,14 @@ def find_maps(paths: Iterable[Path]) -> tuple[FieldMap, ...]:
 def load_text(path: str, text: str, maps: Sequence[FieldMap] | None = None) -> Loaded:
     found = Loaded([], [], [], [])
     try:
-        documents = list(_acted(path, yaml_lines.documents(path, text)))
+        found_here = list(_acted(path, yaml_lines.documents(path, text)))
     except ConfigError as error:
         found.problems.extend(error.problems)
         return found
     except Refused as error:
         found.problems.extend(error.problems)
         return found
-    for document in documents:
+    for document in found_here:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of re, about patterns that are refused or run as they are
@@ -124,11 +124,24 @@ def _take(document: Document, maps: Sequence[FieldMap], found: Loaded) -> None:
         found.rules.append(_rule(document, maps))
 
 
-def _acted(path: str, documents: Sequence[tuple[Any, Any]]) -> Iterator[Document]:
+def documents(path: Path) -> list[Document]:
+    """The documents of a file that can be read, as ``load_file`` takes them. Raises ConfigError, Refused."""
+    text, _ = read(path)
+    return list(_acted(str(path), yaml_lines.documents(str(path), text)))
+
+
+def parsed_rule(document: Document, maps: Sequence[FieldMap]) -> SigmaRule:
+    """A rule as pySigma has it, with its fields as they are called here. Raises Refused."""
+    parsed: SigmaRule = _parse(document, SigmaRule)
+    fieldmap.apply(document, parsed, maps)
+    return parsed
+
+
+def _acted(path: str, read_here: Sequence[tuple[Any, Any]]) -> Iterator[Document]:
     """The documents of a file, with Sigma's ``action: global | reset | repeat`` carried out."""
     shared: dict[str, Any] = {}
     before: dict[str, Any] = {}
-    for data, lines in documents:
+    for data, lines in read_here:
         if data is None:
             continue
         action = data.get("action") if isinstance(data, dict) else None

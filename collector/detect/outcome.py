@@ -24,6 +24,7 @@ from telemetry.report import Report
 DAY_MS = 86_400_000
 PROOF_OPEN_MS = 300_000
 PROOF_IDLE_MS = 3_600_000
+"""Of hundreds of interfaces that are up nothing is wanted while none was down."""
 MAX_SEEN = 200_000
 MAX_BEATS = 100_000
 MAX_PROOFS = 100_000
@@ -97,7 +98,7 @@ class Outcomes:
                 if self._beats.due((one.id, about), at, source, one.timespan_ms // 4):
                     yield hit(BEAT, one.id, rule.info.id, about, "", event, self._collector, fields)
                 return
-            for value in _values(one, event):
+            for value in values_of(one, event):
                 if one.kind is Kind.FIRST_SEEN:
                     if self._seen.due((one.id, about, value), at, source, DAY_MS):
                         yield hit(SEEN, one.id, rule.info.id, about, value, event, self._collector, fields)
@@ -107,7 +108,7 @@ class Outcomes:
         return make
 
 
-def _values(one: Correlation, event: Mapping[str, object]) -> list[str]:
+def values_of(one: Correlation, event: Mapping[str, object]) -> list[str]:
     """What a hit counts for: the empty text where the hit itself is counted, nothing where the event has no value."""
     if not one.fields:
         return [""]

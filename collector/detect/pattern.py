@@ -32,20 +32,49 @@ class Unsupported(ValueError):
 
 def search(pattern: str, flags: int = 0) -> Callable[[str], bool]:
     """A function that says whether the pattern occurs in a text, as ``re.search`` would. Raises Unsupported."""
-    if len(pattern) > MAX_PATTERN:
-        raise Unsupported(f"the pattern has more than {MAX_PATTERN} characters")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            parsed = parser.parse(pattern, flags)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise Unsupported(f"not a regular expression: {error}") from error
+    parsed = _parse(pattern, flags)
     build = _Build()
     try:
         start = build.sequence(parsed, parsed.state.flags, build.match)
     except RecursionError as error:
         raise Unsupported("nests too deep") from error
     return _Automaton(build, start).search
+
+
+def _parse(pattern: str, flags: int) -> Any:
+    if len(pattern) > MAX_PATTERN:
+        raise Unsupported(f"the pattern has more than {MAX_PATTERN} characters")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return parser.parse(pattern, flags)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Unsupported(f"not a regular expression: {error}") from error
+
+
+def literal(regex: str, flags: int = 0) -> str:
+    """A lower-case piece that every text has in lower case in which the pattern is found; empty where none is known."""
+    try:
+        parsed = _parse(regex, flags)
+    except Unsupported:
+        return ""
+    return max(_runs(parsed, parsed.state.flags), key=len, default="")
+
+
+def _runs(items: Any, flags: int) -> list[str]:
+    """Runs of literals that must be there. Of other case some letters outside ASCII become i, k or s."""
+    made, run = [], ""
+    for code, argument in items:
+        if code is op.LITERAL and argument < 128 and not (flags & re.IGNORECASE and chr(argument) in "iIsS"):
+            run += chr(argument).lower()
+            continue
+        made.append(run)
+        run = ""
+        if code is op.SUBPATTERN:
+            made += _runs(argument[3], (flags | argument[1]) & ~argument[2])
+        elif code in (op.MAX_REPEAT, op.MIN_REPEAT) and argument[0] >= 1:
+            made += _runs(argument[2], flags)
+    return [*made, run]
 
 
 class _Build:

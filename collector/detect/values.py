@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
+from typing import NamedTuple
 
 from sigma import types as sigma
 
@@ -53,6 +54,54 @@ def exact(value: sigma.SigmaType) -> str | None:
     return text(value.boolean) if isinstance(value, sigma.SigmaBool) else None
 
 
+class Prefix(NamedTuple):
+    """An address prefix: ``bits`` are its first ``length`` of 32 or 128, as a number."""
+
+    version: int
+    length: int
+    bits: int
+
+
+Need = tuple[str, str | float | Prefix]
+
+
+def needs(value: sigma.SigmaType) -> list[Need]:
+    """What a field must be like for a value to be met, one of these at least; more may meet it than the value itself.
+
+    ``is``, ``starts``, ``ends``, ``holds`` a lower-case text; ``net`` a prefix; ``gt``, ``gte``, ``lt``, ``lte`` a
+    number; ``has`` anything at all.
+    """
+    plain = exact(value)
+    if plain is not None:
+        return [("is", plain)]
+    if isinstance(value, sigma.SigmaString):
+        return [_literal(value)]
+    if isinstance(value, sigma.SigmaCIDRExpression):
+        return [("net", prefix(value))]
+    if isinstance(value, sigma.SigmaCompareExpression) and value.op is not sigma.CompareOperators.NEQ:
+        return [(value.op.name.lower(), value.number.number)]
+    if isinstance(value, sigma.SigmaExpansion):
+        return [need for one in value.values for need in needs(one)]
+    if isinstance(value, sigma.SigmaRegularExpression):
+        piece = pattern.literal(str(value.regexp), _flags(value))
+        return [("holds", piece) if piece else ("has", "")]
+    return [("has", "")]
+
+
+def _literal(value: sigma.SigmaString) -> Need:
+    """The most telling piece of a text with wildcards. Case is folded: of ASCII alone that never depends on context."""
+    cased = isinstance(value, sigma.SigmaCasedString)
+    parts = [part.lower() if isinstance(part, str) and (part.isascii() or not cased) else None for part in value.s] or [
+        None
+    ]
+    if parts[0]:
+        return ("starts", parts[0])
+    if parts[-1]:
+        return ("ends", parts[-1])
+    longest = max((part for part in parts if part), key=len, default="")
+    return ("holds", longest) if longest else ("has", "")
+
+
 def one_of(texts: frozenset[str]) -> Test:
     """Equal to one of these lower-case texts."""
 
@@ -78,7 +127,7 @@ def compile_value(value: sigma.SigmaType) -> Test:
     if isinstance(value, sigma.SigmaRegularExpression):
         return _regular_expression(value)
     if isinstance(value, sigma.SigmaCIDRExpression):
-        return _cidr(value)
+        return within([prefix(value)])
     if isinstance(value, sigma.SigmaCompareExpression):
         return _compare(value)
     if isinstance(value, sigma.SigmaExpansion):
@@ -115,25 +164,39 @@ def _string(value: sigma.SigmaString) -> Test:
 def _regular_expression(value: sigma.SigmaRegularExpression) -> Test:
     if value.regexp.contains_placeholder():
         raise Unsupported("placeholders (|expand) are not filled in here; write the values out")
-    flags = 0
-    for flag in value.flags:
-        flags |= value.sigma_to_python_flags[flag]
-    found = pattern.search(str(value.regexp), flags)
+    found = pattern.search(str(value.regexp), _flags(value))
     return lambda v: v is not None and found(text(v))
 
 
-def _cidr(value: sigma.SigmaCIDRExpression) -> Test:
+def _flags(value: sigma.SigmaRegularExpression) -> int:
+    flags = 0
+    for flag in value.flags:
+        flags |= value.sigma_to_python_flags[flag]
+    return flags
+
+
+def prefix(value: sigma.SigmaCIDRExpression) -> Prefix:
     network = unmapped(value.network)
-    version, first, last = network.version, int(network.network_address), int(network.broadcast_address)
-
-    def test(found: object) -> bool:
-        bits = _address(found) if type(found) is str else None
-        return bits is not None and bits[0] == version and first <= bits[1] <= last
-
-    return test
+    width = network.max_prefixlen - network.prefixlen
+    return Prefix(network.version, network.prefixlen, int(network.network_address) >> width)
 
 
-_address = lru_cache(maxsize=65_536)(address_bits)
+def within(prefixes: Collection[Prefix]) -> Test:
+    """An address that lies in one of the prefixes."""
+    tables: dict[int, dict[int, set[int]]] = {4: {}, 6: {}}
+    for one in prefixes:
+        tables[one.version].setdefault((32 if one.version == 4 else 128) - one.length, set()).add(one.bits)
+    shifts = {version: tuple(table.items()) for version, table in tables.items()}
+
+    @lru_cache(maxsize=4096)
+    def lies(found: str) -> bool:
+        bits = address(found)
+        return bits is not None and any(bits[1] >> shift in nets for shift, nets in shifts[bits[0]])
+
+    return lambda found: type(found) is str and lies(found)
+
+
+address = lru_cache(maxsize=65_536)(address_bits)
 
 
 def _compare(value: sigma.SigmaCompareExpression) -> Test:

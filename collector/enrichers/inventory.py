@@ -1,8 +1,9 @@
 """Adds from the inventory whose event it is: unit, zone, owner and asset; and the units and zones of both ends.
 
 The subject is the asset that the event names (``tengwang.asset.id``, ``tengwang.device.id``, or the domain or device
-that was checked), else the unit that the agent was enrolled for. What an agent itself says of units, zones and owners
-is not believed: it is taken out first.
+that was checked), else the unit whose segment was seen, where that is the agent's own or below it (a router's agent
+sees the segments of several), else the unit that the agent was enrolled for. What an agent itself says of units,
+zones and owners is not believed: it is taken out first.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ ENDS = (
     ("destination.ip", "tengwang.destination.unit", "tengwang.destination.zone"),
 )
 MAX_REMEMBERED = 100_000
+MAX_PREFIXES = 8
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,11 +42,12 @@ class InventoryEnricher:
         self._index = context.inventory.current()
         self._of_unit: dict[str, Event] = {}
         self._of_asset: dict[str, Event | None] = {}
+        self._of_segment: dict[tuple[str, tuple[str, ...]], Event] = {}
 
     def enrich(self, event: Event) -> None:
         index = self._context.inventory.current()
         if index is not self._index:
-            self._index, self._of_unit, self._of_asset = index, {}, {}
+            self._index, self._of_unit, self._of_asset, self._of_segment = index, {}, {}, {}
         for name in OURS.intersection(event):
             del event[name]
         event.update(self._subject(index, event))
@@ -71,6 +74,28 @@ class InventoryEnricher:
             if fields is not None:
                 return fields
         unit = self._context.unit_of_agent(str(event.get("agent.id", "")))
+        segment = event.get("tengwang.segment.prefixes")
+        if type(segment) is list:
+            return self._of_the_segment(index, unit, tuple(map(str, segment[:MAX_PREFIXES])))
+        return self._unit(index, unit)
+
+    def _of_the_segment(self, index: Indexed, unit: str, segment: tuple[str, ...]) -> Event:
+        """An agent is believed only where its segment lies within its own unit."""
+        key = (unit, segment)
+        made = self._of_segment.get(key)
+        if made is None:
+            made = self._unit(index, unit)
+            found = [index.lookup(prefix.partition("/")[0]) for prefix in segment]
+            for prefix in found:
+                if prefix is not None and prefix.unit is not None and prefix.unit in index.below(unit):
+                    zone = {"tengwang.zone": prefix.zone} if prefix.zone is not None else {}
+                    made = {**self._unit(index, prefix.unit), **zone}
+                    break
+            if len(self._of_segment) < MAX_REMEMBERED:
+                self._of_segment[key] = made
+        return made
+
+    def _unit(self, index: Indexed, unit: str) -> Event:
         made = self._of_unit.get(unit)
         if made is None:
             made = _unit_fields(index, unit)

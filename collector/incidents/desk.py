@@ -50,7 +50,7 @@ class Desk:
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.docket = Docket(store, clock, report, collector_id, changed)
-        self.suppressions = Suppressions(store, clock)
+        self.suppressions = Suppressions(store, clock, trail)
         self.rules = rules
         self.raising = raising
         self.inventory = inventory
@@ -192,7 +192,7 @@ class Desk:
             done = f"{clock}:done"
             if done in incident.clocks:
                 return incident
-            return lifecycle.noted(replace(incident, clocks=(*incident.clocks, done)), entry)
+            return lifecycle.noted(replace(incident, clocks={**incident.clocks, done: entry.at_ms}), entry)
 
         return self._done("incident-reported", by, self.docket.change(id, change), clock)
 
@@ -279,6 +279,7 @@ class Desk:
                 incident,
                 keys=tuple(keys),
                 rules=tuple(dict.fromkeys((*incident.rules, *source.rules))),
+                agents=tuple(dict.fromkeys((*incident.agents, *source.agents)))[: grouping.MAX_AGENTS],
                 count=incident.count + source.count,
                 sample=(*incident.sample, *source.sample)[: grouping.MAX_SAMPLE],
                 first_ms=min(incident.first_ms, source.first_ms),

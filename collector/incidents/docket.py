@@ -10,9 +10,10 @@ it at the next take-over.
 from __future__ import annotations
 
 import collections
+import contextlib
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -58,6 +59,19 @@ class Docket:
         self._known: dict[str, tuple[int, Incident]] = {}
         self._written: dict[str, tuple[int, Incident] | None] = {}
         self._late: collections.deque[Record] = collections.deque(maxlen=MAX_LATE)
+        self._own = threading.local()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """The records of the changes that this thread makes inside are written in one go at the end."""
+        gathered: list[Record] = []
+        self._own.gathered = gathered
+        try:
+            yield
+        finally:
+            self._own.gathered = None
+            if gathered:
+                self._write(gathered)
 
     def read(self, id: str) -> tuple[Incident | None, int]:
         """The document and its version; None where there is none (any more)."""
@@ -219,7 +233,14 @@ class Docket:
     def _record(self, incident: Incident, entry: Entry) -> None:
         """The document is written, so this must not fail the change: what can not be written now is written later."""
         made = records.record(incident, entry, self._clock.now_ms(), self._collector)
-        waiting = [made]
+        gathered = getattr(self._own, "gathered", None)
+        if gathered is not None:
+            gathered.append(made)
+        else:
+            self._write([made])
+
+    def _write(self, made: list[Record]) -> None:
+        waiting = list(made)
         while self._late:
             waiting.append(self._late.popleft())
         try:
@@ -227,8 +248,8 @@ class Docket:
                 self._report.error("incidents", f"the store would not take {refusal.record.id}: {refusal.reason}")
         except Transient as error:
             self._late.extend(waiting)
-            self._report.count("tengwang_incident_records_late_total")
-            self._report.warn("incidents", f"the record of {made.id} is written later: {error}")
+            self._report.count("tengwang_incident_records_late_total", len(made))
+            self._report.warn("incidents", f"{len(made)} record(s) of changes are written later: {error}")
 
 
 def _pointer(key: str) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from telemetry.verdict import Text
 
 HOUR_MS = 3_600_000
+NOTHING = Text("", "")
 
 
 class RuleFacts(msgspec.Struct, frozen=True):
@@ -22,7 +23,9 @@ class RuleFacts(msgspec.Struct, frozen=True):
     datasets: tuple[str, ...] = ()
     quiet_ms: int = HOUR_MS
     proof: bool = False
-    over_when: Text = Text("", "")
+    over_when: Text = NOTHING
+    description: Text = NOTHING
+    action: Text = NOTHING
 
 
 Rules = Callable[[str], RuleFacts | None]

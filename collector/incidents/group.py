@@ -12,7 +12,7 @@ is further found is one incident more, of that rule and unit as a whole.
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -52,13 +52,16 @@ class Group:
         *,
         reopen_ms: int = DAY_MS,
         keep_ms: int = 7 * DAY_MS,
+        needed: Callable[[Incident, int], bool] = lambda _incident, _now_ms: False,
     ) -> None:
+        """``needed``: is the document of this closed incident still needed at this time?"""
         self._desk = desk
         self._store = store
         self._clock = clock
         self._report = report
         self._reopen_ms = reopen_ms
         self._keep_ms = keep_ms
+        self._needed = needed
         self._id_of: collections.OrderedDict[str, str] = collections.OrderedDict()
         self._made: dict[tuple[str, str], collections.deque[int]] = {}
         self._suppressions: list[Suppression] = []
@@ -84,6 +87,14 @@ class Group:
 
     def step(self, news: News) -> None:
         self._look_at_suppressions()
+        with self._desk.docket.together():
+            failed = self._place_all(news)
+        if failed is not None:
+            raise failed
+        self._tidy(news.now_ms)
+
+    def _place_all(self, news: News) -> Transient | None:
+        """Key by key; what came in a storm together at the end. What the store could not take is told at the end."""
         failed: Transient | None = None
         storms: dict[str, list[Record]] = {}
         for key, alerts in grouping.by_key(news.alerts).items():
@@ -103,9 +114,7 @@ class Group:
                 failed = error
             except (TengwangError, ValueError, TypeError, KeyError) as error:
                 self._fault(alerts, error)
-        if failed is not None:
-            raise failed
-        self._tidy(news.now_ms)
+        return failed
 
     def _fault(self, alerts: Sequence[Record], error: Exception) -> None:
         self._report.count("tengwang_alerts_not_grouped_total", len(alerts))
@@ -161,7 +170,7 @@ class Group:
             inventory, raising = self._desk.inventory(), self._desk.raising
             after = grouping.joined(incident, some, news.now_ms, inventory, raising, back)
             if news.again and len(some) < len(alerts):
-                after = self._counted(after)
+                after = self._counted(after, alerts)
             return self._suppressed(after, news.now_ms) if after.state is not incident.state else after
 
         after = self._desk.docket.change(found.id, change)
@@ -175,10 +184,15 @@ class Group:
         entry = Entry(now_ms, SYSTEM, "suppressed", held.reason, {"suppression": held.id, "by": held.by})
         return lifecycle.noted(msgspec.structs.replace(incident, suppressed_until_ms=held.until_ms), entry)
 
-    def _counted(self, incident: Incident) -> Incident:
-        """How many alerts the store has of it, where that is more. The same object where it is not."""
-        counted = count(self._store, incident)
-        return msgspec.structs.replace(incident, count=counted) if counted > incident.count else incident
+    def _counted(self, incident: Incident, alerts: Sequence[Record]) -> Incident:
+        """How many alerts the store has of it, where that is more; the same object where it is not.
+
+        Of alerts before its first only what is not of the incident before it, which was over for ``reopen_ms`` then.
+        """
+        first = min(incident.first_ms, *(grouping.happened(alert.doc) for alert in alerts))
+        incident_from = msgspec.structs.replace(incident, first_ms=max(first, incident.first_ms - self._reopen_ms))
+        counted = count(self._store, incident_from)
+        return msgspec.structs.replace(incident_from, count=counted) if counted > incident.count else incident
 
     def _pointer(self, key: str) -> tuple[str, int]:
         if (known := self._id_of.get(key)) is not None:
@@ -242,7 +256,8 @@ class Group:
             return
         self._tidied_at = self._clock.monotonic()
         for incident in self._desk.docket.all():
-            if incident.state in (State.CLOSED, State.FALSE_POSITIVE) and now_ms - incident.closed_ms > self._keep_ms:
+            over = incident.state in (State.CLOSED, State.FALSE_POSITIVE)
+            if over and now_ms - incident.closed_ms > self._keep_ms and not self._needed(incident, now_ms):
                 try:
                     self._desk.docket.remove(incident)
                 except Permanent as error:

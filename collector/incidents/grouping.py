@@ -20,6 +20,7 @@ KEY = "tengwang.alert.key"
 MAX_RECENT = 256
 MAX_SAMPLE = 20
 MAX_RULES = 20
+MAX_AGENTS = 16
 MAX_KEY = 1_000
 SUBJECT: Mapping[str, str] = {
     "source_ip": "source.ip",
@@ -113,6 +114,7 @@ def taken(incident: Incident, alerts: Sequence[Record], now_ms: int, inventory: 
         asset = responsibility.asset_of(inventory, doc)
         level = max(level, responsibility.level(doc, asset, raising), key=lambda one: SEVERITY.get(one, 0))
         cii = cii or responsibility.is_cii(doc, asset)
+    agents = dict.fromkeys((*incident.agents, *(text(alert.doc, "agent.id") for alert in new)))
     times = [happened(alert.doc) for alert in new]
     ids = tuple(alert.id for alert in new)
     return msgspec.structs.replace(
@@ -120,6 +122,7 @@ def taken(incident: Incident, alerts: Sequence[Record], now_ms: int, inventory: 
         rules=tuple(rules),
         level=level,
         cii=cii,
+        agents=tuple(filter(None, agents))[:MAX_AGENTS],
         first_ms=min(incident.first_ms, *times),
         last_ms=max(incident.last_ms, *times),
         arrived_ms=now_ms,

@@ -87,6 +87,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Person ids: operator, user, authority of the asset, else of the unit."""
     assignee: str = ""
     subject: Subject = Subject()
+    agents: tuple[str, ...] = ()
+    """The agents that raised its alerts, bounded: while they can not see, silence proves nothing."""
     grade: Grade | None = None
     grade_ms: int = 0
     first_ms: int
@@ -118,8 +120,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: str = ""
     cii: bool = False
     """The asset is critical information infrastructure: other reporting clocks hold."""
-    clocks: tuple[str, ...] = ()
-    """What was said of its reporting clocks, as ``<clock>:warning``, ``<clock>:overdue``, ``<clock>:done``."""
+    clocks: dict[str, int] = {}
+    """What came to pass with its reporting clocks, and when: ``<clock>:warning``, ``:overdue``, ``:done``."""
     blind: str = ""
     """Why nobody could see whether it goes on, when that was last looked at; empty while somebody can."""
     changed_ms: int = 0

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from collector.audit import Trail
 from collector.incidents.model import Incident
 from collector.inventory_index import Indexed
 from collector.store import Conflict, Store
@@ -56,9 +57,10 @@ def holding(of: Iterable[Suppression], incident: Incident, inventory: Indexed, n
 class Suppressions:
     """Blocks on the store; may raise Transient."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, trail: Trail) -> None:
         self._store = store
         self._clock = clock
+        self._trail = trail
 
     def all(self) -> list[Suppression]:
         """Newest first, also those that are over but not forgotten."""
@@ -104,6 +106,7 @@ class Suppressions:
         if len(self.all()) >= MAX:
             raise Permanent("bad_suppression", f"there are {MAX} already; end some")
         self._store.write_state(PREFIX + made.id, msgspec.json.encode(made), 0)
+        self._trail.write("suppression-added", "success", user=by, unit=unit, message=f"{made.id}: {made.reason}")
         return made
 
     def end(self, id: str, by: str) -> Suppression:
@@ -121,6 +124,7 @@ class Suppressions:
                 self._store.write_state(PREFIX + id, msgspec.json.encode(after), state.version)
             except Conflict:
                 continue
+            self._trail.write("suppression-ended", "success", user=by, unit=after.unit, message=id)
             return after
 
     def tidy(self, now_ms: int) -> None:

@@ -1,1 +1,1 @@
-"""Notifiers, one module a destination; the file name is the type in the configuration."""
+"""Ways to reach a person: one module a destination."""

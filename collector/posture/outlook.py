@@ -94,7 +94,8 @@ def _baseline(store: Store, _book: Book, rule: WarningRule, at_ms: int) -> Outlo
     measure = Measure("sum", rule.field) if rule.field else Measure("count")
     where = search_text.parse(rule.query)
     values: dict[str, dict[int, float]] = {}
-    for unit, hour, value in _hourly(store, notes, Aggregate(first, end, where, Kind(rule.kind), measures=(measure,))):
+    asked = Aggregate(first, end, where, Kind(rule.kind), measures=(measure,))
+    for unit, hour, value in _hourly(store, notes, asked, UNIT):
         values.setdefault(unit, {})[hour] = value
     sighted = (
         Equals("event.dataset", (POSTURE,)),
@@ -103,7 +104,7 @@ def _baseline(store: Store, _book: Book, rule: WarningRule, at_ms: int) -> Outlo
         Equals("tengwang.posture.state", ("known", "partly")),
     )
     seen: dict[str, set[int]] = {}
-    for unit, hour, _ in _hourly(store, notes, Aggregate(first, end, sighted)):
+    for unit, hour, _ in _hourly(store, notes, Aggregate(first, end, sighted), "tengwang.posture.subject"):
         seen.setdefault(unit, set()).add(hour)
     for unit in sorted(seen):
         held = values.get(unit, {})
@@ -123,14 +124,14 @@ def _baseline(store: Store, _book: Book, rule: WarningRule, at_ms: int) -> Outlo
     return notes.outlook(rule, at_ms)
 
 
-def _hourly(store: Store, notes: _Notes, query: Aggregate) -> Iterator[tuple[str, int, float]]:
+def _hourly(store: Store, notes: _Notes, query: Aggregate, field: str) -> Iterator[tuple[str, int, float]]:
     """A week at a time, so that no answer has more groups than a store gives."""
     for start in range(query.since_ms, query.until_ms, CHUNK_MS):
         part = msgspec.structs.replace(
             query,
             since_ms=start,
             until_ms=min(start + CHUNK_MS, query.until_ms),
-            by=(ByTerm(UNIT), ByTime(HOUR_MS)),
+            by=(ByTerm(field), ByTime(HOUR_MS)),
             limit=MAX_ROWS,
         )
         rows = store.aggregate(part)
@@ -139,6 +140,8 @@ def _hourly(store: Store, notes: _Notes, query: Aggregate) -> Iterator[tuple[str
             yield str(row.keys[0]), int(row.keys[1]), row.values[0]
 
 
+LEAST_MS = 5 * 60_000
+"""Readings that are nearer to each other say too little of an hour."""
 COUNTERS = ("tengwang.interface.in_octets", "tengwang.interface.out_octets")
 SPEED = "tengwang.interface.speed"
 LINK = ("tengwang.device.id", "tengwang.interface.index")
@@ -152,13 +155,13 @@ def _capacity(store: Store, _book: Book, rule: WarningRule, at_ms: int) -> Outlo
         (str(f.doc[LINK[0]]), int(str(f.doc[LINK[1]]))): f.doc
         for f in store.latest(Latest(max(0, at_ms - DAY_MS), at_ms, LINK, interfaces, limit=10_000))
     }
-    ends = tuple(Measure(op, name) for name in COUNTERS for op in ("min", "max"))
+    ends = tuple(Measure(op, name) for name in (*COUNTERS, "@timestamp") for op in ("min", "max"))
     yesterday = Aggregate(
         max(0, at_ms - DAY_MS), at_ms, interfaces, by=tuple(map(ByTerm, LINK)), measures=(*ends, Measure("max", SPEED))
     )
     rows = store.aggregate(msgspec.structs.replace(yesterday, limit=MAX_ROWS))
     used = sorted(
-        ((_used(row.values, DAY_MS), (str(row.keys[0]), int(row.keys[1]))) for row in rows), key=lambda u: (-u[0], u[1])
+        ((_used(row.values), (str(row.keys[0]), int(row.keys[1]))) for row in rows), key=lambda u: (-u[0], u[1])
     )
     close = [link for share, link in used if share >= rule.limit / 10]
     notes.judged, notes.cut = len(used) - len(close), len(close) > MAX_LINKS
@@ -176,7 +179,7 @@ def _capacity(store: Store, _book: Book, rule: WarningRule, at_ms: int) -> Outlo
         days: dict[int, float] = {}
         for row in store.aggregate(query):
             day = (int(row.keys[0]) + BEIJING_MS) // DAY_MS
-            days[day] = max(days.get(day, 0.0), _used(row.values, HOUR_MS))
+            days[day] = max(days.get(day, 0.0), _used(row.values))
         found = trend([(float(day), share) for day, share in days.items()], rule.minimum)
         if found is None:
             notes.short += 1
@@ -196,13 +199,16 @@ def _capacity(store: Store, _book: Book, rule: WarningRule, at_ms: int) -> Outlo
     return notes.outlook(rule, at_ms)
 
 
-def _used(values: tuple[float, ...], span_ms: int) -> float:
-    """Percent of the speed, of the busier direction; 0 where it is not known or a counter began anew."""
-    in_low, in_high, out_low, out_high, speed = values
-    if not speed > 0:
+def _used(values: tuple[float, ...]) -> float:
+    """Percent of the speed, of the busier direction, between the first and the last reading.
+
+    0 where the speed is not known or a counter began anew.
+    """
+    in_low, in_high, out_low, out_high, first, last, speed = values
+    if not speed > 0 or not last - first >= LEAST_MS:
         return 0.0
     shares = [
-        100 * 8 * (high - low) / (span_ms / 1000) / speed for low, high in ((in_low, in_high), (out_low, out_high))
+        100 * 8000 * (high - low) / (last - first) / speed for low, high in ((in_low, in_high), (out_low, out_high))
     ]
     return max((share for share in shares if 0 <= share <= 105), default=0.0)
 

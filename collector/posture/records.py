@@ -1,7 +1,8 @@
 """Scores, indicators, warnings and observations as stored records, for trends, dashboards and replay.
 
 Events of the dataset ``tengwang.posture``. An id is made of what the record is about and of its time, which is the
-start of an interval: whichever collector leads writes the same, and a second time is a repeat.
+start of an interval: whichever collector leads writes the same, and a second time is a repeat. Only an observation
+has ``tengwang.unit.id``: a score of a unit is no sign of life from it, and must not be counted as one.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ def of_observations(observations: Iterable[Observation], at_ms: int, index: Inde
         doc: Event = {"tengwang.posture.value": one.value}
         if one.agent:
             doc |= {"agent.id": one.agent, "agent.name": one.agent_name}
+        if one.unit:
+            doc["tengwang.unit.id"] = one.unit
         scope, subject = ("unit", one.unit) if one.unit else ("all", one.agent or "all")
         yield _record(at_ms, "observation", scope, subject, one.name, doc, index)
 
@@ -106,13 +109,8 @@ def _record(at_ms: int, action: str, scope: str, subject: str, indicator: str, m
 
 
 def _of_unit(index: Indexed, id: str) -> dict[str, Value]:
-    made: dict[str, Value] = {"tengwang.unit.id": id}
-    if (unit := index.unit(id)) is not None:
-        made |= {"tengwang.unit.name": unit.name, "tengwang.unit.level": unit.level.value}
-        made["tengwang.unit.path"] = list(index.path(id))
-        if (zone := index.zone_of_unit(id)) is not None:
-            made["tengwang.zone"] = zone
-    return made
+    unit = index.unit(id)
+    return {"tengwang.unit.name": unit.name, "tengwang.unit.level": unit.level.value} if unit is not None else {}
 
 
 def _brief(deduction: Deduction) -> Deduction:

@@ -38,7 +38,7 @@ class Grounds:
         inventory: InventorySource,
         registry: Registry,
         paths: Sequence[Path],
-        family_of: Callable[[str], str],
+        families_of: Callable[[str], frozenset[str]],
         collectors: Callable[[], Iterable[str]],
         protected: Sequence[str] = (),
         automatic: bool = False,
@@ -46,7 +46,7 @@ class Grounds:
         """``paths``: files and folders of playbooks. ``collectors``: addresses of this and the other collectors."""
         self._store, self._clock, self._report = store, clock, report
         self._inventory, self._registry = inventory, registry
-        self._paths, self._family_of, self._collectors = paths, family_of, collectors
+        self._paths, self._families_of, self._collectors = paths, families_of, collectors
         self._listed, self._automatic = protected, automatic
         self._lock = threading.Lock()
         self._at = float("-inf")
@@ -66,7 +66,7 @@ class Grounds:
                 abilities=self._abilities,
                 protected=self._protected(),
                 path=index.path(incident.unit) or ((incident.unit,) if incident.unit else ()),
-                family=self._family_of(incident.rule),
+                families=frozenset().union(*map(self._families_of, (incident.rule, *incident.rules))),
                 automatic=self._automatic,
             )
 

@@ -3,7 +3,7 @@
     id: rogue-ra
     title: A router that is not registered advertises itself
     title_zh: 未登记路由器发送路由通告
-    when: {rules: [6bb63fa7-5651-4c95-8bde-d3170bd03e36]}
+    when: {families: [rogue-router]}
     actions:
       - action: drop_rogue_ra
         at: source_mac
@@ -11,7 +11,8 @@
         ttl: 4h
         verify_by: rogue_ra
 
-``when`` names rules, families (folders of rules: ndp, flow ...) or classes; one of them is enough. Every action waits
+``when`` names rules, families (as a rule's ``incident: family`` says, or the folder it stands in) or classes; one of
+them is enough. Every action waits
 for a person's approval but where ``automatic`` says for which classes, units, zones and levels it does not, and the
 collector's own configuration allows automatic actions at all. What is protected (collector/response/protection.py and
 ``protected`` here) is never acted on.
@@ -48,7 +49,7 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 class When(Strict, frozen=True):
     rules: Annotated[tuple[Word, ...], Meta(description="ids of rules")] = ()
-    families: Annotated[tuple[Word, ...], Meta(description="folders of rules, like ndp")] = ()
+    families: Annotated[tuple[Word, ...], Meta(description="families or folders of rules, like rogue-router")] = ()
     classes: Annotated[tuple[Word, ...], Meta(description="classes of incidents, like network-attack")] = ()
 
     def __post_init__(self) -> None:
@@ -115,9 +116,11 @@ class Playbook(Strict, frozen=True):
         tuple[Word, ...], Meta(description="addresses, prefixes, MACs or inventory ids that this never acts on")
     ] = ()
 
-    def meets(self, rules: Iterable[str], family: str, category: str) -> bool:
+    def meets(self, rules: Iterable[str], families: Iterable[str], category: str) -> bool:
         return (
-            not set(rules).isdisjoint(self.when.rules) or family in self.when.families or category in self.when.classes
+            not set(rules).isdisjoint(self.when.rules)
+            or not set(families).isdisjoint(self.when.families)
+            or category in self.when.classes
         )
 
 

@@ -49,7 +49,7 @@ class Ground(msgspec.Struct, frozen=True):
     protected: Protected
     path: tuple[str, ...]
     """Units from the root down to the incident's."""
-    family: str
+    families: frozenset[str]
     automatic: bool
     """May playbooks act without approval at all?"""
 
@@ -59,7 +59,7 @@ def proposals(incident: Incident, ground: Ground) -> list[Proposal]:
     made: dict[tuple[Action, str], Proposal] = {}
     rules = (incident.rule, *incident.rules)
     for playbook in ground.playbooks:
-        if playbook.meets(rules, ground.family, incident.category):
+        if playbook.meets(rules, ground.families, incident.category):
             for step in playbook.actions:
                 proposal = _proposal(incident, playbook, step, ground)
                 made.setdefault((proposal.action, proposal.target), proposal)

@@ -18,10 +18,10 @@ from collector.response import model
 from collector.response.book import HANDED_OUT, Book
 from collector.response.ground import Grounds
 from collector.response.model import Kept, Proposal, State, View
-from collector.response.proposing import PROTECTED, proposals
+from collector.response.proposing import PROTECTED, Ability, proposals
 from collector.store import Store
 from telemetry.clock import Clock
-from telemetry.errors import Permanent, Transient
+from telemetry.errors import Permanent, Problem, Transient
 from telemetry.order import CONTAINING, Order, SignedOrder, SignedOrders, payload_of
 from telemetry.report import Report
 
@@ -29,6 +29,8 @@ SYSTEM = "system"
 POLICY = "policy"
 """Who approved what a playbook may do by itself."""
 MAX_REASON = 500
+ATTEMPTS = 1000
+"""An incident that came back is acted on anew: its attempts are numbered from the next thousand on."""
 
 
 class Incidents(Protocol):
@@ -57,6 +59,14 @@ class Responses:
         self._clock, self._authority, self._trail, self._report = clock, authority, trail, report
         self._grounds, self._incidents = grounds, incidents
 
+    def abilities(self) -> list[Ability]:
+        """What each agent last said that it may do."""
+        return self._grounds.abilities()
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with playbook files; the others are in use."""
+        return self._grounds.problems()
+
     def proposals(self, incident: Incident) -> list[Proposal]:
         """What the playbooks say should be done about an incident as it is now."""
         return proposals(incident, self._grounds.of(incident))
@@ -65,7 +75,7 @@ class Responses:
         """Put on record what is proposed and not yet known, and approve what policy allows. What is new."""
         fresh = []
         for proposal in self.proposals(incident):
-            kept = self.keep(incident.id, proposal)
+            kept = self.keep(incident.id, proposal, 1 + ATTEMPTS * incident.reopened)
             if kept is not None:
                 fresh.append(kept)
         return fresh
@@ -83,6 +93,7 @@ class Responses:
             state=state,
             why=proposal.why,
             proposed_ms=self._clock.now_ms(),
+            said=state,
         )
         if not self.book.add(made):
             return None
@@ -215,7 +226,7 @@ class Responses:
 
     def _decide(self, order_id: str, by: str, action: str, change: Callable[[Kept], Kept]) -> Kept:
         try:
-            kept = self.book.change(order_id, change)
+            kept = self.book.change(order_id, lambda present: _said(present, change(present)))
         except Permanent as error:
             self._trail.write(
                 action, "failure", user=by, reason=error.reason, message=f"{order_id[:64]}: {error.detail}"
@@ -269,7 +280,8 @@ class Responses:
             self._append(kept, by, "page_needed")
 
     def _tell(self, kept: Kept, by: str) -> None:
-        self._append(kept, by, "order")
+        if not kept.proposal.verifies:  # what is measured to judge another order is that order's matter
+            self._append(kept, by, "order")
 
     def _append(self, kept: Kept, by: str, action: str) -> None:
         known = self._incidents()
@@ -290,3 +302,8 @@ class Responses:
             known.append(kept.incident, Entry(self._clock.now_ms(), by, action, kept.detail, data))
         except (Permanent, Transient) as error:
             self._report.warn("response", f"incident {kept.incident} was not told of order {kept.id}: {error}")
+
+
+def _said(before: Kept, after: Kept) -> Kept:
+    """The incident is told at once of what a person decided."""
+    return after if after == before else msgspec.structs.replace(after, said=after.state)

@@ -83,10 +83,17 @@ def store_view(services: Services) -> StoreView:
 
 def problems_of(services: Services) -> list[ProblemView]:
     found = []
-    for area, problems in (("inventory", services.inventory.problems()), ("rules", services.detector.problems())):
+    for area, problems in (
+        ("inventory", services.inventory.problems()),
+        ("rules", services.detector.problems()),
+        ("posture", services.posture.problems()),
+    ):
         for p in problems:
             where = f"{p.path}:{p.line}" if p.line else p.path
             found.append(ProblemView(area, where, f"{p.key}: {p.message}" if p.key else p.message, p.hint))
+    for trouble in services.paging.dead_man.troubles:
+        if trouble.code != "no_channel":
+            found.append(ProblemView("paging", "/on-call", trouble.text.en, trouble.detail))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from collector.detect import RuleInfo
+from collector.detect.rule import SEVERITY
 from collector.incidents.model import OPEN, Entry, Incident, State
 from collector.query import Kind
 from collector.response.model import View as OrderView
@@ -68,6 +69,8 @@ def listing(services: Services, state: str = "open", unit: str = "", level: str 
     known = services.desk.list(frozenset(State), limit=1000)
     counts = {step: sum(i.state is step and (step in OPEN or i.last_ms >= lately) for i in known) for step in FUNNEL}
     found = services.desk.list(STATES[state], unit=unit, level=level, limit=SHOWN + 1)
+    if state == "open":
+        found = sorted(found, key=lambda one: SEVERITY.get(one.level, 0), reverse=True)
     return Listing(tuple(found[:SHOWN]), tuple(Step(s.value, n) for s, n in counts.items()), len(found) > SHOWN)
 
 

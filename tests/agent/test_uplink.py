@@ -18,6 +18,7 @@ from telemetry import wire, work
 from telemetry.clock import ManualClock
 from telemetry.errors import Transient
 from telemetry.event import Priority
+from telemetry.order import SignedOrders
 from telemetry.report import Report
 from telemetry.work import Work
 from tests.agent.tls_site import Authority, Listener, Reply, Request
@@ -34,6 +35,9 @@ class Collector:
         self.judge: Callable[[wire.Batch], Reply | None] = lambda batch: None
         self.work: Reply = Reply(304)
         self.ack_work = ""
+        self.orders: Reply = Reply(404)
+        self.ack_orders = ""
+        self.asked_for_orders = 0
         self.listener = Listener(authority, folder, self.answer)
         self.url = self.listener.url
 
@@ -41,6 +45,9 @@ class Collector:
         assert request.peer == AGENT, "mutual TLS"
         if request.path == "/agent/v1/work":
             return self.work
+        if request.path == "/agent/v1/orders":
+            self.asked_for_orders += 1
+            return self.orders
         assert request.path == "/agent/v1/events"
         batch = wire.decode(request.body)
         self.batches.append(batch)
@@ -48,7 +55,7 @@ class Collector:
             return said
         for sequence, raw in batch.records:
             self.stored[(batch.header.epoch, sequence)] = bytes(raw)
-        return Reply(200, {"stored": len(batch.records), "work": self.ack_work})
+        return Reply(200, {"stored": len(batch.records), "work": self.ack_work, "orders": self.ack_orders})
 
 
 class Site:
@@ -350,3 +357,64 @@ def wait_for(what: Callable[[], bool], seconds: float = 10) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def orders_of(version: str) -> Reply:
+    return Reply(200, {"orders": [{"payload": "{}", "signature": ""}], "version": version}, {"ETag": f'"{version}"'})
+
+
+def test_orders_are_fetched_at_once_when_an_ack_names_others(site: Site) -> None:
+    collector = site.collector()
+    taken: list[SignedOrders] = []
+    collector.orders = orders_of("v1")
+    uplink = site.uplink(take_orders=taken.append, orders_seconds=1000.0)
+    site.fill(1)
+    uplink.drain()
+    assert [given.version for given in taken] == ["v1"]
+    site.fill(1)
+    uplink.drain()
+    assert collector.asked_for_orders == 1, "nothing new, and not yet time"
+    collector.ack_orders, collector.orders = "v2", orders_of("v2")
+    site.fill(1)
+    uplink.drain()
+    assert [given.version for given in taken] == ["v1", "v2"]
+    site.fill(1)
+    uplink.drain()
+    assert collector.asked_for_orders == 2
+
+
+def test_orders_that_did_not_change_are_not_given_again(site: Site) -> None:
+    collector = site.collector()
+    taken: list[SignedOrders] = []
+    collector.orders = Reply(304)
+    uplink = site.uplink(take_orders=taken.append, orders_seconds=5.0)
+    for _ in range(2):
+        site.fill(1)
+        uplink.drain()
+        site.clock.advance(6)
+    assert (collector.asked_for_orders, taken) == (2, [])
+
+
+def test_a_collector_that_knows_no_orders_is_left_alone_for_a_while(site: Site) -> None:
+    collector = site.collector()
+    taken: list[SignedOrders] = []
+    uplink = site.uplink(take_orders=taken.append, orders_seconds=5.0)
+    for _ in range(5):
+        site.fill(1)
+        uplink.drain()
+        site.clock.advance(30)
+    assert (collector.asked_for_orders, taken) == (1, [])
+    assert site.spool.account().acked == 5
+
+
+@pytest.mark.parametrize("answer", [Reply(200, {"orders": 3}), Reply(503, {"reason": "unavailable"})])
+def test_orders_that_are_not_understood_or_not_there_do_not_stop_the_events(site: Site, answer: Reply) -> None:
+    collector = site.collector()
+    taken: list[SignedOrders] = []
+    collector.orders = answer
+    uplink = site.uplink(take_orders=taken.append, orders_seconds=1.0)
+    for _ in range(3):
+        site.fill(2)
+        uplink.drain()
+        site.clock.advance(2)
+    assert (site.spool.account().acked, taken) == (6, [])

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import gzip
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import web
-from agent.web import Bounds, Page
+from agent.web import Bounds, Page, expiry
 from telemetry.clock import SystemClock
 
 QUICK = Bounds(connect_s=0.5, total_s=0.6, body=1000)
@@ -162,3 +166,19 @@ async def test_plain_http_where_tls_was_wanted() -> None:
 def test_any_bytes_are_a_page(raw: bytes, after_status: bool) -> None:
     page = asyncio.run(fetched(saying((OK if after_status else b"") + raw)))
     assert page.error in ("", "malformed", "closed", "timeout")
+
+
+def test_when_a_certificate_runs_out() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "www.portal.example")])
+    until = datetime.datetime(2027, 3, 1, 12, tzinfo=datetime.UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(7).not_valid_before(until - datetime.timedelta(days=90)).not_valid_after(until)
+    signed = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    assert expiry(signed) == "2027-03-01T12:00:00Z"
+    assert expiry(signed[:-40]) == expiry(b"") == ""
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_as_a_certificate_give_a_text(raw: bytes) -> None:
+    assert expiry(raw) == ""

@@ -105,6 +105,8 @@ def read(store: Store) -> dict[str, Stored]:
     """By agent id."""
     agents: dict[str, Stored] = defaultdict(Stored)
     for found in records(store, Kind.EVENT):
+        if SEQUENCE not in found.doc:
+            continue  # made by a collector, as scores are
         stored, epoch, sequence = _place(agents, found)
         if not stored.events[epoch].add(sequence):
             stored.doubled[epoch, sequence] += 1

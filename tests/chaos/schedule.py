@@ -52,6 +52,7 @@ class Targets:
     agents: Sequence[str]
     links: Sequence[str]
     nodes: int = 0
+    collectors: Sequence[str] = ("collector",)
 
 
 def make(seed: int, count: int, targets: Targets) -> list[Fault]:
@@ -86,7 +87,11 @@ def _target(kind: Kind, targets: Targets, chance: random.Random) -> str:
         return chance.choice(targets.links)
     if kind is Kind.KILL_NODE:
         return str(chance.randrange(targets.nodes))
-    return "elasticsearch" if kind is Kind.READ_ONLY else "collector"
+    if kind is Kind.READ_ONLY:
+        return "elasticsearch"
+    if kind is Kind.FILL_STORE or len(targets.collectors) == 1:
+        return targets.collectors[0]
+    return chance.choice(targets.collectors)
 
 
 def _resource(kind: Kind, target: str) -> str:

@@ -1,4 +1,4 @@
-"""What the faults are done to: a lab with a collector and three agents, on small disks, and perhaps a cluster."""
+"""What the faults are done to: a lab with collectors and three agents, on small disks, and perhaps a cluster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.chaos.schedule import Fault, Kind, Targets
@@ -27,19 +27,26 @@ class Site:
     def __init__(
         self,
         lab: Lab,
-        collector: Collector,
+        collectors: Sequence[Collector],
         agents: dict[str, Agent],
         cluster: Cluster | None,
         say: Callable[[str], None],
     ) -> None:
-        self.lab, self.collector, self.agents, self.cluster = lab, collector, agents, cluster
+        self.lab, self.agents, self.cluster = lab, agents, cluster
+        self.collectors = {collector.program: collector for collector in collectors}
         self._say = say
         self._down: set[str] = set()
 
     @property
     def targets(self) -> Targets:
         links = ("backbone.county", "bureau.probe", "mgmt.mgmt")
-        return Targets(tuple(self.agents), links, len(self.cluster.nodes) if self.cluster else 0)
+        nodes = len(self.cluster.nodes) if self.cluster else 0
+        return Targets(tuple(self.agents), links, nodes, tuple(self.collectors))
+
+    @property
+    def collector(self) -> Collector:
+        """The first of them."""
+        return next(iter(self.collectors.values()))
 
     def begin(self, fault: Fault) -> None:
         match fault.kind:
@@ -51,12 +58,12 @@ class Site:
                 self._end(fault.target, self.agents[fault.target].kill)
                 self._run(fault.target, fault.offset_ms)
             case Kind.KILL_COLLECTOR:
-                self._end("collector", self.collector.kill)
+                self._end(fault.target, self.collectors[fault.target].kill)
             case Kind.STOP_COLLECTOR:
-                self._end("collector", self.collector.stop)
+                self._end(fault.target, self.collectors[fault.target].stop)
             case Kind.COLLECTOR_CLOCK:
-                self._end("collector", self.collector.kill)
-                self._run("collector", fault.offset_ms)
+                self._end(fault.target, self.collectors[fault.target].kill)
+                self._run(fault.target, fault.offset_ms)
             case Kind.KILL_NODE:
                 assert self.cluster is not None
                 self.cluster.wait()
@@ -79,8 +86,8 @@ class Site:
                 self._end(fault.target, self.agents[fault.target].kill)
                 self._run(fault.target)
             case Kind.COLLECTOR_CLOCK:
-                self._end("collector", self.collector.kill)
-                self._run("collector")
+                self._end(fault.target, self.collectors[fault.target].kill)
+                self._run(fault.target)
             case Kind.KILL_NODE:
                 assert self.cluster is not None
                 self.cluster.restart(int(fault.target), wait=False)
@@ -96,10 +103,10 @@ class Site:
 
     def supervise(self) -> None:
         """Start again what ended by itself, as systemd would, and say so."""
-        for name in ("collector", *self.agents):
-            host = self.collector.host if name == "collector" else self.agents[name].host
-            program = "collector" if name == "collector" else "agent"
-            if name not in self._down and not host.alive(program):
+        for name in (*self.collectors, *self.agents):
+            host = self.collectors[name].host if name in self.collectors else self.agents[name].host
+            program = name if name in self.collectors else "agent"
+            if name not in self._down and program in host.running and not host.alive(program):
                 ended = host.running.pop(program)
                 self._say(f"{name} ended by itself with {ended.returncode}: {host.log(program)[-400:].strip()}")
                 self._run(name)
@@ -109,8 +116,8 @@ class Site:
         end()
 
     def _run(self, name: str, offset_ms: int = 0) -> None:
-        if name == "collector":
-            self.collector.start(offset_ms, wait=False)
+        if name in self.collectors:
+            self.collectors[name].start(offset_ms, wait=False)
         else:
             self.agents[name].start(offset_ms)
         self._down.discard(name)

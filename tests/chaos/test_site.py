@@ -20,7 +20,7 @@ def test_a_cluster_without_a_master_is_asked_again() -> None:
         return b"{}"
 
     cluster = SimpleNamespace(request=request, nodes=[])
-    site = Site(None, None, {}, cluster, print)  # type: ignore[arg-type]
+    site = Site(None, [], {}, cluster, print)  # type: ignore[arg-type]
     fault = Fault(0, 1, Kind.READ_ONLY, "elasticsearch")
     site.begin(fault)
     site.heal(fault)
@@ -34,7 +34,7 @@ def test_a_node_goes_down_only_when_all_are_there() -> None:
     cluster = SimpleNamespace(
         wait=lambda: done.append("all there"), kill=lambda node: done.append(f"kill {node}"), nodes=[]
     )
-    Site(None, None, {}, cluster, print).begin(Fault(0, 1, Kind.KILL_NODE, "2"))  # type: ignore[arg-type]
+    Site(None, [], {}, cluster, print).begin(Fault(0, 1, Kind.KILL_NODE, "2"))  # type: ignore[arg-type]
     assert done == ["all there", "kill 2"]
 
 

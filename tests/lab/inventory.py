@@ -73,9 +73,10 @@ devices:
     credential: v3
     interval: 10
     router: true
+    dhcp: true
     segments: [county, bureau]
     advertises: ["{lan}"]
-    addresses: ["{lan_address}", "{lan_link_local}"]
+    addresses: ["{lan_address}", "{lan_link_local}", "10.100.160.1"]
     macs: ["{lan_mac}", "{backbone_mac}"]
     level: 3
     responsible: {{authority: wang, operator: li, user: li}}
@@ -86,8 +87,14 @@ systems:
     zone: portal
     domains: [{domain}]
     addresses: ["{portal}"]
+    macs: ["{portal_mac}"]
     level: 3
     responsible: {{authority: wang, operator: li, user: zhang}}
+terminals:
+  - {{id: probe, name: 探针主机, unit: bureau, macs: ["{probe_mac}"]}}
+  - {{id: window, name: 窗口一, unit: bureau, macs: ["{terminal_mac}"]}}
+  - {{id: meeting-room, name: 会议室, unit: bureau, macs: ["{intruder_mac}"]}}
+  - {{id: access-switch, name: 接入交换机, unit: bureau, addresses: ["2d00:100:a0:1::2"]}}
 """
 
 
@@ -106,6 +113,7 @@ def write(folder: Path, topology: Topology, secrets: Secrets) -> None:
         county=address("county"),
         portal=address("portal"),
         domain=DOMAIN,
+        **{f"{name}_mac": topology.names[name].mac("bureau") for name in ("portal", "probe", "terminal", "intruder")},
         lan=LAN_PREFIX,
         lan_address=county.address("bureau"),
         lan_link_local=county.link_local("bureau"),

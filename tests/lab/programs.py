@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -28,20 +29,28 @@ AGENTS_PORT = 8743
 
 @dataclass
 class Collector:
-    """``tengwang serve`` on a host; ``store`` is where it keeps its events."""
+    """``tengwang serve`` on a host; ``store`` is where it keeps its events, ``settings`` more of its tengwang.toml.
+
+    A second one has another ``program`` (its name on the host) and ``shift`` (added to its ports), and the authority
+    of the one it stands ``beside``.
+    """
 
     lab: Lab
     store: StoreChoice
     host_name: str = "mgmt"
     home: Path = field(default_factory=Path)
+    settings: str = ""
+    program: str = "collector"
+    shift: int = 0
+    beside: Collector | None = None
     _console: int = 0
     _token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if self.home == Path():
-            self.home = self.host.directory / "tengwang"
+            self.home = self.host.directory / ("tengwang" if self.program == "collector" else self.program)
         self.own.mkdir(parents=True, exist_ok=True)
-        (self.own / "tengwang.toml").write_text(self.store.settings)
+        (self.own / "tengwang.toml").write_text(self.settings + self.store.settings)
         inventory.write(self.home / "inventory", self.lab.topology, self.lab.secrets)
 
     @property
@@ -56,21 +65,23 @@ class Collector:
     @property
     def url(self) -> str:
         """Where agents find it."""
-        return f"https://[{self.host.spec.address()}]:{AGENTS_PORT}"
+        return f"https://[{self.host.spec.address()}]:{AGENTS_PORT + self.shift}"
 
     def start(self, offset_ms: int = 0, wait: bool = True) -> None:
         """``offset_ms``: its clock is wrong by this much."""
-        words = ["serve", "--home", str(self.home), "--listen", f"[::1]:{CONSOLE_PORT}"]
-        words += ["--agents-listen", f"[{self.host.spec.address()}]:{AGENTS_PORT}"]
-        self.host.start("collector", PROGRAMS / "tengwang", *words, env=clock(offset_ms))
+        if self.beside is not None and not (self.own / "ca").exists():
+            shutil.copytree(self.beside.own / "ca", self.own / "ca")
+        words = ["serve", "--home", str(self.home), "--listen", f"[::1]:{CONSOLE_PORT + self.shift}"]
+        words += ["--agents-listen", f"[{self.host.spec.address()}]:{AGENTS_PORT + self.shift}"]
+        self.host.start(self.program, PROGRAMS / "tengwang", *words, env=clock(offset_ms))
         if wait:
-            self.host.until("serving", lambda: self.host.listens(AGENTS_PORT), "collector", 60)
+            self.host.until("serving", lambda: self.host.listens(AGENTS_PORT + self.shift), self.program, 60)
 
     def stop(self) -> int:
-        return self.host.stop("collector")
+        return self.host.stop(self.program)
 
     def kill(self) -> None:
-        self.host.kill("collector")
+        self.host.kill(self.program)
 
     def command(self, *words: str) -> str:
         """Run ``tengwang WORDS`` on the same home; returns what it prints."""
@@ -92,7 +103,7 @@ class Collector:
     def console(self) -> str:
         """The console's address outside the lab."""
         if not self._console:
-            self._console = self.lab.relay(self.host_name, ("::1", CONSOLE_PORT))
+            self._console = self.lab.relay(self.host_name, ("::1", CONSOLE_PORT + self.shift))
         return f"http://127.0.0.1:{self._console}"
 
     def login_link(self) -> str:
@@ -101,7 +112,7 @@ class Collector:
             return f"{self.console()}{login.PATH}{login.create(store, SystemClock())}"
 
     def log(self) -> str:
-        return self.host.log("collector")
+        return self.host.log(self.program)
 
 
 @dataclass

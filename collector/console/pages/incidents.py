@@ -10,6 +10,7 @@ from aiohttp import web
 
 from collector.access.roles import Role
 from collector.console.render import page, reader
+from collector.incidents import dossier, report
 from collector.incidents.lifecycle import is_open
 from collector.incidents.model import Grade, Incident
 from collector.security import needs
@@ -57,12 +58,22 @@ async def one(request: web.Request, site: Site, who: Who) -> web.StreamResponse:
         entries=found.entries,
         rule=found.rule,
         actions=found.actions,
-        clocks=(),
+        clocks=dossier.countdowns(site.services, found.incident),
         acts=who.role.allows(Role.OPERATOR),
         grades=[grade.value for grade in Grade],
         people=incidents.people(site.services),
         unit_of=_unit_of(request, site),
     )
+
+
+async def draft(request: web.Request, site: Site, _who: Who) -> web.StreamResponse:
+    """The draft of the statutory report, as text to copy: what is known, and what is not."""
+    name = request.match_info["incident"]
+    if site.services.desk.get(name) is None:
+        raise web.HTTPNotFound(text="there is no such incident")
+    sources = await site.answers.ask(lambda: dossier.sources(site.services, name))
+    language: report.Language = "zh-CN" if reader(request).zh else "en"
+    return web.Response(text=report.draft(sources, language), content_type="text/plain", charset="utf-8")
 
 
 def _verb(act: Verb) -> Callable[[web.Request, Site, Who], Awaitable[web.StreamResponse]]:
@@ -100,6 +111,9 @@ VERBS: dict[str, Verb] = {
     "note": lambda site, who, name, form: site.services.desk.note(name, who.name, form.get("text", "")),
     "hand-over": lambda site, who, name, form: site.services.desk.hand_over(name, who.name, form.get("to", "")),
     "grade": _grade,
+    "reported": lambda site, who, name, form: site.services.desk.reported(
+        name, who.name, form.get("clock", ""), form.get("note", "")
+    ),
     "suppress": _suppress,
     "merge": lambda site, who, name, form: site.services.desk.merge(name, form.get("into", "").strip(), who.name),
     "close": lambda site, who, name, form: site.services.desk.close(name, who.name, form.get("reason", "")),
@@ -129,5 +143,6 @@ def _unit_of(request: web.Request, site: Site) -> Callable[[Incident], str]:
 ROUTES = (
     web.get("/incidents", needs(Role.VIEWER, every)),
     web.get("/incidents/{incident}", needs(Role.VIEWER, one)),
+    web.get("/incidents/{incident}/report", needs(Role.VIEWER, draft)),
     *(web.post("/incidents/{incident}/" + path, needs(Role.OPERATOR, _verb(act))) for path, act in VERBS.items()),
 )

@@ -30,6 +30,14 @@ def test_judgement(six: Side, four: Side, different: list[str]) -> None:
     assert finding.evidence["different"] == different
 
 
+def test_when_the_certificates_run_out_is_evidence() -> None:
+    dated = Side(443, "240e::1", "", "aa", BOTH, "", "2027-01-01T00:00:00Z")
+    assert judge(Measured((443,), True, True, (dated,), (side(),))).evidence["expires"] == [
+        "2027-01-01T00:00:00Z [240e::1]:443"
+    ]
+    assert "expires" not in judge(Measured((443,), True, True, (side(),), (side(),))).evidence
+
+
 def test_only_the_same_port_is_compared() -> None:
     finding = judge(
         Measured((443, 8443), True, True, (side("a"), side("b", port=8443)), (side("a"), side("b", port=8443)))

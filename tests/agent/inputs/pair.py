@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,31 +39,71 @@ class Outcome(NamedTuple):
 
 
 class Probe:
-    """A running input; ``stop`` ends it as the agent would, and says what it did."""
+    """A running input; ``stop`` ends it as the agent would, and says what it did.
 
-    def __init__(self, process: subprocess.Popen[str], early: list[Event]) -> None:
+    What it writes is read all the time, so that it never waits for whoever looks at it.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Returns when it listens. Raises RuntimeError with what it said where it ends before."""
         self._process = process
-        self._early = early
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._early: list[Event] = []
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+        while (line := self._lines.get(timeout=60)) != '"ready"\n':
+            if not line:
+                raise RuntimeError(self._end())
+            self._early.append(json.loads(line))
 
-    def next_event(self) -> Event:
-        """The next event as soon as it is emitted. Raises RuntimeError where the input has ended."""
-        assert self._process.stdout
+    def next_event(self, seconds: float = 60.0) -> Event:
+        """The next event as soon as it is emitted. Raises RuntimeError where the input has ended, or none comes."""
         if self._early:
             return self._early.pop(0)
-        line = self._process.stdout.readline()
+        try:
+            line = self._lines.get(timeout=seconds)
+        except queue.Empty:
+            raise RuntimeError(f"no event within {seconds} s") from None
         if not line:
-            raise RuntimeError("the input has ended")
+            raise RuntimeError(f"the input has ended: {self._end()}")
         made: Event = json.loads(line)
         return made
 
+    def wait_for(self, seen: list[Event], seconds: float, **wanted: object) -> Event:
+        """The next event with these fields (``__`` for a dot); every event read on the way goes to ``seen``."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                made = self.next_event(left)
+            except RuntimeError as error:
+                raise AssertionError(f"{error}; wanted {wanted}, saw {seen}") from error
+            seen.append(made)
+            if all(made.get(name.replace("__", ".")) == value for name, value in wanted.items()):
+                return made
+        raise AssertionError(f"no event with {wanted} within {seconds} s: {seen}")
+
     def stop(self, already: Sequence[Event] = ()) -> Outcome:
         self._process.terminate()
-        out, err = self._process.communicate(timeout=30)
-        lines = [json.loads(line) for line in out.splitlines()]
+        err = self._end()
+        lines = [json.loads(line) for line in iter(self._lines.get_nowait, "")]
         assert lines, err
         assert "counters" in lines[-1], err
         last = lines.pop()
         return Outcome([*already, *self._early, *lines], last["counters"], last["rss"], last["cpu"])
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def _end(self) -> str:
+        self._process.wait(timeout=30)
+        self._reading.join(timeout=30)
+        assert self._process.stdout
+        assert self._process.stderr
+        with self._process.stdout, self._process.stderr:
+            return self._process.stderr.read()
 
 
 class Pair:
@@ -87,14 +130,7 @@ class Pair:
     def probe(self, side: str, input: str, config: dict[str, object] | None = None, work: str = "{}") -> Probe:
         """Start an input and wait until it listens."""
         words = [sys.executable, "-m", "tests.agent.inputs.probe", input, json.dumps(config or {}), work]
-        process = self.start(side, *words)
-        assert process.stdout
-        early = []
-        while (line := process.stdout.readline()) not in ('"ready"\n', ""):
-            early.append(json.loads(line))
-        if not line:
-            raise RuntimeError(process.communicate(timeout=10)[1])
-        return Probe(process, early)
+        return Probe(self.start(side, *words))
 
 
 @contextmanager

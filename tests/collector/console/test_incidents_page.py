@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from collector import login
@@ -53,6 +54,12 @@ async def test_an_operator_takes_it_grades_it_and_closes_it_only_with_a_reason(t
         await do("note", text="<b>port 12</b> was shut")
         _, text = await do("grade", grade="relatively_major")
         assert "&lt;b&gt;port 12&lt;/b&gt; was shut" in text
+        assert 'class="c-running"' in text or 'class="c-warning"' in text
+        clock = re.findall(r'name="clock" value="([^"]+)"', text)[0]
+        _, text = await do("reported", clock=clock)
+        assert 'class="c-done"' in text
+        _, report = await me.get(f"{page}/report")
+        assert "fe80::bad:1" in report
         now = site.services.desk.get(incident.id)
         assert now is not None
         assert (now.state, now.grade) == (State.HANDLING, Grade.RELATIVELY_MAJOR)

@@ -14,6 +14,7 @@ from collector.console.texts import ZH
 from collector.console.view import THEMES
 from collector.incidents.model import Grade, State
 from collector.inventory import Level
+from collector.page import PageState, Why
 from collector.response import model as order
 from collector.views.agents import Presence
 from collector.views.units import Sight
@@ -30,13 +31,15 @@ NAMED_BY_DATA = {
     *(status.value.replace("_", " ") for status in Status),
     *(level.value for level in Level),
     *THEMES,
+    *(word.value.replace("_", " ") for kind in (Why, PageState) for word in kind),
     *("on", "off", "blind", "failing", "ok", "stale", "never", "degraded", "down"),
-    *("critical", "high", "medium", "low", "informational", "inventory", "rules"),
+    *("critical", "high", "medium", "low", "informational", "inventory", "rules", "paging"),
     *(state.value.replace("_", " ") for state in State),
     *(grade.value.replace("_", " ") for grade in Grade),
     *(state.value.replace("_", " ") for state in order.State),
     *("alert", "note", "evidence", "handed over", "graded", "state", "merged", "split", "order", "verified"),
-    *("contained", "reopened", "clock", "report", "page", "page needed"),
+    *("contained", "reopened", "clock", "report", "page", "page needed", "escalated", "changed", "proof"),
+    *(state.value.replace("_", " ") for state in PageState),
 }
 
 

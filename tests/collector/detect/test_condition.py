@@ -218,7 +218,9 @@ def test_any_event_is_judged_without_an_error_and_as_without_the_index(event: di
     index = Index(rules)
     for dataset in ({}, FLOW):
         whole = event | dataset
-        wanted = [n for n, r in enumerate(rules) if r.match(whole)] if whole.get("event.dataset") == "tengwang.flow" else []
+        wanted = (
+            [n for n, r in enumerate(rules) if r.match(whole)] if whole.get("event.dataset") == "tengwang.flow" else []
+        )
         assert index.hits(whole) == wanted
 
 

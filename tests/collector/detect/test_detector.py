@@ -11,6 +11,7 @@ from collector import shipped
 from collector.detect import Detector, build
 from collector.detect.alert import MAX_EVIDENCE, alert_id
 from collector.detect.index import Index
+from collector.detect.key import key
 from collector.detect.rule import Rule
 from collector.query import Kind
 from telemetry.clock import ManualClock
@@ -58,7 +59,8 @@ def test_a_hit_is_one_whole_alert() -> None:
     (alert,) = detector().detect(dict(EVENT))
     evidence = alert.pop("tengwang.alert.evidence")
     assert msgspec.json.decode(str(evidence)) == EVENT
-    alert_key = f'{ROGUE} ["county","02:42:ba:d0:00:01"]'
+    (info,) = (info for info in detector().all.rules() if info.id == ROGUE)
+    alert_key = key(info.family, info.by, EVENT)
     assert alert == {
         "@timestamp": EVENT["@timestamp"],
         "event.id": alert_id(ROGUE, "agent-1-7-42"),
@@ -135,10 +137,10 @@ def test_changed_rules_are_taken_one_wrong_rule_is_left_out_and_the_others_go_on
 
 
 def test_a_second_rule_with_the_same_id_is_refused_with_both_places(rules: Path) -> None:
-    twin = shutil.copy(rules / "flow/teredo.yml", rules / "flow/zz.yml")
+    twin = shutil.copy(rules / "ndp/rogue_router_advertisement.yml", rules / "ndp/zz.yml")
     (problem,) = detector(rules).all.problems()
     assert problem.path == str(twin)
-    assert "teredo.yml:1" in problem.hint
+    assert "rogue_router_advertisement.yml:1" in problem.hint
 
 
 def test_a_folder_that_is_not_there_is_a_problem_and_no_error(tmp_path: Path) -> None:

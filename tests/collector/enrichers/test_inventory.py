@@ -52,6 +52,22 @@ def test_an_event_has_the_unit_of_its_agent(tmp_path: Path) -> None:
     assert enriched(tmp_path, agent_id="a1") == COUNTY
 
 
+def test_what_was_seen_on_a_segment_is_of_the_unit_whose_segment_it_is(tmp_path: Path) -> None:
+    router = enricher(source(tmp_path))
+
+    def of(agent: str, *prefixes: str) -> tuple[object, object]:
+        event: Event = {"agent.id": agent, "tengwang.segment.prefixes": list(prefixes)}
+        router.enrich(event)
+        return event.get("tengwang.unit.id"), event.get("tengwang.zone")
+
+    assert of("a1", "2001:db8:1:5::/64") == ("county", "office")
+    assert of("a1", "2001:db8:1:80::/64") == ("county", "portal")
+    assert of("a3", "2001:db8:1:5::/64")[0] == "village", "the county is not below the village: not believed"
+    assert of("a1", "2001:db8:7::/64")[0] == "county", "of the city's range: not below the county"
+    assert of("a1", "nonsense", "2d00:bad::/64", "")[0] == "county"
+    assert of("a1")[0] == "county"
+
+
 def test_an_event_about_an_asset_has_the_assets_unit_and_owners(tmp_path: Path) -> None:
     wanted = COUNTY | OWNED
     assert enriched(tmp_path, agent_id="a3", tengwang_device_id="r1") == wanted

@@ -39,7 +39,7 @@ def twins() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def ground(playbooks: tuple[Playbook, ...], family: str) -> Ground:
-    return Ground(playbooks, [ABLE], Protected(EMPTY, (), ()), ("city", "bureau"), family, automatic=False)
+    return Ground(playbooks, [ABLE], Protected(EMPTY, (), ()), ("city", "bureau"), frozenset([family]), automatic=False)
 
 
 @pytest.mark.parametrize(("name", "row"), list(twins()))

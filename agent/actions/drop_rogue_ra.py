@@ -1,0 +1,31 @@
+"""Drop the router advertisements (ICMPv6 type 134) of one MAC or address, and leave its other traffic alone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent.action import ActionContext
+from agent.fence import Effect, Fence, Match
+from telemetry.order import Order
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """No options: what is allowed stands in ``[actions]``."""
+
+
+class DropRogueRa:
+    def __init__(self, fence: Fence) -> None:
+        self._fence = fence
+
+    def act(self, order: Order) -> Effect:
+        return self._fence.put(order, Match(advertisements=True))
+
+    def measure(self, order: Order) -> Effect:
+        return self._fence.measure(order)
+
+    def undo(self, order: Order) -> None:
+        self._fence.take_away(order.id)
+
+
+def build(config: Config, context: ActionContext) -> DropRogueRa:  # noqa: ARG001 - every action is built alike
+    return DropRogueRa(context.fence)

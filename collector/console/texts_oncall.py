@@ -1,0 +1,58 @@
+"""Texts of on-call, and of the page behind a link in a message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ZH: Mapping[str, str] = {
+    "On call": "值班",
+    "who is told now, who is next, and whether every page arrived": "现在通知谁、下一位是谁、每条通知是否送达",
+    "Now and next": "当前与下一班",
+    "Rotation": "班组",
+    "On call now": "当前值班",
+    "Until": "至",
+    "Next": "下一位",
+    "stands in": "代班",
+    "No rotation is registered": "尚未登记值班班组",
+    "Without one the people responsible for a unit are paged, one after another. Write rotations and escalations into the inventory.": "未登记时，依次通知该单位的责任人。请在资产清单中填写值班班组和升级策略。",
+    "Dead letters": "未送达通知",
+    "nobody could be reached; somebody must see to it": "未能通知到人，需要人工处理",
+    "Person": "人员",
+    "Incident": "事件",
+    "Last error": "最近错误",
+    "Send again": "重新发送",
+    "Seen to": "已处理",
+    "Stand-ins": "代班安排",
+    "Remove": "删除",
+    "not used yet": "尚未使用",
+    "Channel": "通道",
+    "Nobody was paged in the last days.": "近几天没有发送通知。",
+    "Stand in for somebody": "安排代班",
+    "empty: now": "留空为现在",
+    "Page log": "通知记录",
+    # --- what became of a page, and why it was sent
+    "waiting": "等待发送",
+    "sent": "已发送",
+    "delivered": "已送达",
+    "not needed": "无需发送",
+    "dead": "未送达",
+    "escalation": "升级通知",
+    "action": "处置未生效",
+    "clock": "报告时限",
+    "coverage": "失去监测",
+    "notice": "提示",
+    "escalated": "升级通知",
+    "page": "通知",
+    "paging": "通知",
+    "page needed": "需要通知",
+    # --- the page behind a link
+    "This link has expired": "此链接已过期",
+    "This incident was handed over; the link is no longer valid": "事件已移交，此链接不再有效",
+    "This link is not valid": "此链接无效",
+    "Links in pages are for one person and one incident. Ask for a new page, or log in to the console.": "通知中的链接仅供本人处理该事件。请等待新的通知，或登录控制台。",
+    "Proposed action": "建议处置",
+    "Action": "处置",
+    "for {span}, then undone by itself": "持续{span}，到期自动撤销",
+    "The person is paged at once; your own link ends.": "对方会立即收到通知；您的链接随即失效。",
+    "link valid until {time}": "链接有效期至 {time}",
+}
