@@ -67,11 +67,15 @@ class Run:
                 site.supervise()
                 time.sleep(min(wait, 0.5))
             self.say(f"{fault}" if begins else f"  healed: {fault.kind.value} {fault.target}")
+            began = time.monotonic()
             if begins:
                 site.begin(fault)
                 heapq.heappush(queue, (at + fault.seconds, next(number), False, fault))
             else:
                 site.heal(fault)
+            # On a busy machine this takes a while. The run's clock stands still for it, or what comes next would come
+            # all at once, and a second node would go down before the first is back.
+            self._zero += time.monotonic() - began
 
     def drain(self, site: Site) -> None:
         """Until every agent has delivered what it had when the faults were over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.parts.elasticsearch import Cluster
 SPOOL_DISK = "24m"
 STORE_DISK = "192m"
 FILLER = "filler"
+MASTER_SECONDS = 60.0
+"""So long may a cluster whose master was killed take to elect another, on a busy machine."""
 
 
 class Site:
@@ -63,6 +66,7 @@ class Site:
                 self._run(fault.target, fault.offset_ms)
             case Kind.KILL_NODE:
                 assert self.cluster is not None
+                self.cluster.wait()
                 self.cluster.kill(int(fault.target))
             case Kind.READ_ONLY:
                 self._read_only(True)
@@ -132,7 +136,15 @@ class Site:
     def _read_only(self, there: bool) -> None:
         assert self.cluster is not None
         body = json.dumps({"index.blocks.read_only_allow_delete": True if there else None}).encode()
-        self.cluster.request("PUT", "/_all/_settings?expand_wildcards=all", body)
+        deadline = time.monotonic() + MASTER_SECONDS
+        while True:
+            try:
+                self.cluster.request("PUT", "/_all/_settings?expand_wildcards=all", body)
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
 
 
 def small_disk(folder: Path, size: str) -> None:
