@@ -141,6 +141,8 @@ class View(msgspec.Struct, frozen=True):
     packets: int
     bytes: int
     verifies: str = ""
+    because: Text = Text("", "")
+    """``why`` in words."""
 
 
 def order_id(incident: str, proposal: Proposal, attempt: int = 1) -> str:

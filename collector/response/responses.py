@@ -19,6 +19,7 @@ from collector.response.book import HANDED_OUT, Book
 from collector.response.ground import Grounds
 from collector.response.model import Kept, Proposal, State, View
 from collector.response.proposing import PROTECTED, Ability, proposals
+from collector.response.texts import why_text
 from collector.store import Store
 from telemetry.clock import Clock
 from telemetry.errors import Permanent, Problem, Transient
@@ -222,6 +223,7 @@ class Responses:
             packets=kept.reports.packets,
             bytes=kept.reports.bytes,
             verifies=proposal.verifies,
+            because=why_text(kept.why),
         )
 
     def _decide(self, order_id: str, by: str, action: str, change: Callable[[Kept], Kept]) -> Kept:
