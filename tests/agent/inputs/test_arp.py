@@ -51,6 +51,7 @@ def test_an_arp_spoofer_is_told_within_seconds(cable: Pair) -> None:
         "source.ip": "192.0.2.254",
         "source.mac": MAC[THERE],
         "tengwang.interface.name": CABLE,
+        "tengwang.segment.prefixes": ["192.0.2.0/24", "2001:db8::/64"],
         "tengwang.arp.operation": "reply",
         "tengwang.arp.former_mac": GATEWAY_MAC,
         "tengwang.arp.count": 1,

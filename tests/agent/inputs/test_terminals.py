@@ -40,6 +40,7 @@ def test_a_terminal_that_nobody_registered_is_told_within_seconds(cable: Pair) -
         "tengwang.terminal.vendor": "random",
         "tengwang.terminal.registered": False,
         "tengwang.interface.name": CABLE,
+        "tengwang.segment.prefixes": ["192.0.2.0/24", "2001:db8::/64"],
     }
 
 
