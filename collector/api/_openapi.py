@@ -55,7 +55,7 @@ def _operation(operation: Operation[Any, Any], answer: dict[str, Any], parameter
         "429": "Too many bad tokens from this network",
         "503": "The store can not answer now",
     }
-    if in_path:
+    if in_path or operation.method == "POST":
         errors["404"] = "There is no such thing"
     described: dict[str, Any] = {
         "operationId": operation.name,
