@@ -154,7 +154,7 @@ class Outbox:
             return dict(self._outcomes)
 
     def revive(self, id: str, by: str) -> Page:
-        """Send a dead page once more. Raises Permanent ``not_found``, ``not_dead``."""
+        """Send a dead page once more. Raises Permanent ``unknown_page``, ``not_dead``."""
 
         def change(page: Page) -> Page:
             if page.state is not PageState.DEAD:
@@ -378,7 +378,7 @@ class Outbox:
             state = self._store.read_state(PREFIX + id)
             page = self._decoded(state, {})
             if page is None:
-                raise Permanent("not_found", f"there is no page {id[:200]!r}")
+                raise Permanent("unknown_page", f"there is no page {id[:200]!r}")
             after = change(page)
             if after == page or self._write(after, state.version) is not None:
                 return after
