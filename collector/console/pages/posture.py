@@ -8,50 +8,20 @@ from aiohttp import web
 
 from collector.access.roles import Role
 from collector.answers import Answer
-from collector.console import gauges
+from collector.console import gauges, scores
 from collector.console.render import page
 from collector.security import needs
 from collector.site import Site, Who
 from collector.views import posture as views
 from collector.views.events import instant
-from collector.views.posture import Computed, Early, ScoreView
+from collector.views.posture import Computed, ScoreView
 from telemetry.errors import Permanent
-
-FRESH_S, OLDEST_S = 10.0, 120.0
-SHARE = 25
-"""So many times as long as they took to compute, scores stay on the pages: looking takes 4 % of a core at most."""
-
-
-async def scores(site: Site, at_ms: int = 0) -> Answer[Computed]:
-    """Of now, shared by all who look; or of a past moment."""
-
-    def ask() -> Computed:
-        return views.computed(site.services, at_ms or site.services.clock.now_ms())
-
-    known = await site.answers.panel(("posture", at_ms), ask, fresh_s=OLDEST_S)
-    if known.value is None or known.pending:
-        return known
-    fresh_s = min(OLDEST_S, max(FRESH_S, SHARE * known.value.took_s))
-    return await site.answers.panel(("posture", at_ms), ask, fresh_s=fresh_s)
-
-
-async def trends(site: Site, scope: str) -> Answer[dict[str, tuple[float | None, ...]]]:
-    def ask() -> dict[str, tuple[float | None, ...]]:
-        return views.trends(site.services, scope, site.services.clock.now_ms())
-
-    return await site.answers.panel(("posture-trend", scope), ask, fresh_s=60)
-
-
-async def early(site: Site) -> Answer[tuple[Early, ...]]:
-    return await site.answers.panel(
-        "early", lambda: views.early(site.services, site.services.clock.now_ms()), fresh_s=20
-    )
 
 
 async def every(request: web.Request, site: Site, _who: Who) -> web.StreamResponse:
     at_ms, wrong = _asked(request, site)
     answer, of_units, of_all, warned = await asyncio.gather(
-        scores(site, at_ms), trends(site, "unit"), trends(site, "all"), early(site)
+        scores.scores(site, at_ms), scores.trends(site, "unit"), scores.trends(site, "all"), scores.early(site)
     )
     made = views.posture(site.services, answer.value) if answer.value is not None else None
     whole = views.detail(site.services, answer.value, "all", "all") if answer.value is not None else None
@@ -79,7 +49,7 @@ async def one(request: web.Request, site: Site, _who: Who) -> web.StreamResponse
     at_ms, wrong = _asked(request, site)
     now = at_ms or site.services.clock.now_ms()
     answer, drawn = await asyncio.gather(
-        scores(site, at_ms),
+        scores.scores(site, at_ms),
         site.answers.panel(
             ("posture-history", scope, subject, at_ms),
             lambda: views.history(site.services, scope, subject, now),

@@ -9,8 +9,7 @@ import msgspec
 from aiohttp import web
 
 from collector.access.roles import Role
-from collector.console import gauges, parts
-from collector.console.pages import posture as scores
+from collector.console import gauges, parts, scores
 from collector.console.render import page
 from collector.duration import seconds
 from collector.incidents import dossier
