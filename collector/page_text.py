@@ -10,9 +10,11 @@ import datetime
 from collector.incidents.model import Incident
 from collector.page import Why
 from telemetry.clock import EPOCH
+from telemetry.verdict import Text
 
 BEIJING = datetime.timezone(datetime.timedelta(hours=8))
 TWO_PARTS = 134
+MAX_NOTE = 24
 LEVELS = {
     "critical": ("严重", "CRITICAL"),
     "high": ("高", "HIGH"),
@@ -30,8 +32,14 @@ REASONS = {
 }
 
 
-def subject_and_text(incident: Incident, why: Why, language: str, link: str, unit_en: str = "") -> tuple[str, str]:
-    """The subject of a mail, and the whole text for any channel."""
+WITH_NOTE = {Why.ACTION: ("处置", "action"), Why.CLOCK: ("报告时限", "report due")}
+
+
+def subject_and_text(
+    incident: Incident, why: Why, language: str, link: str, unit_en: str = "", note: Text | None = None
+) -> tuple[str, str]:
+    """The subject of a mail, and the whole text for any channel. ``note`` says what it is about more closely: how an
+    action stands, which report is due."""
     zh = language != "en"
     unit = incident.unit_name or incident.unit
     if not zh:
@@ -42,6 +50,9 @@ def subject_and_text(incident: Incident, why: Why, language: str, link: str, uni
     times = f"×{incident.count}" if incident.count > 1 else ""
     head = f"【滕网】{level} " if zh else f"[Tengwang] {level} "
     reason = REASONS[why][0 if zh else 1]
+    if note is not None and why in WITH_NOTE:
+        said = _cut((note.zh or note.en) if zh else (note.en or note.zh), MAX_NOTE)
+        reason = f"{WITH_NOTE[why][0]}“{said}”：" if zh else f"{WITH_NOTE[why][1]} ({said}): "
     tail = f"{again}{times} {_when(incident.first_ms)}"
     place = f"{unit}：" if zh and unit else f"{unit}: " if unit else ""
     room = TWO_PARTS - _units(head + reason + place + tail) - (_units(link) + 1 if link else 0)

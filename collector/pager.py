@@ -13,6 +13,7 @@ from collector.page import Page, PageState, Why, page_id
 from collector.page_text import subject_and_text
 from collector.signed_link import PATH, Links
 from telemetry.clock import Clock
+from telemetry.verdict import Text
 
 SYSTEM = "system"
 
@@ -34,7 +35,15 @@ class Pager:
         self._clock = clock
         self._base_url = base_url
 
-    def page(self, incident: Incident, person: str, why: Why, step: str, channels: Sequence[str] = ()) -> bool:
+    def page(
+        self,
+        incident: Incident,
+        person: str,
+        why: Why,
+        step: str,
+        channels: Sequence[str] = (),
+        note: Text | None = None,
+    ) -> bool:
         """Tell one person, once for each ``step`` of this round. False where that was done already.
 
         ``step`` is the number of a step of the escalation, or a word that says what else it is about.
@@ -45,7 +54,8 @@ class Pager:
         link = self._base_url() + PATH + self._links.token(name, incident.id, person)
         unit = index.unit(incident.unit)
         language = who.language if who is not None else "zh-CN"
-        subject, text = subject_and_text(incident, why, language, link, unit.name_en if unit is not None else "")
+        unit_en = unit.name_en if unit is not None else ""
+        subject, text = subject_and_text(incident, why, language, link, unit_en, note)
         wanted = channels or (who.channels if who is not None else ())
         return self._outbox.put(
             Page(

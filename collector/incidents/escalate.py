@@ -22,9 +22,12 @@ from collector.inventory import Escalation
 from collector.inventory_index import Indexed
 from collector.operation import News
 from collector.page import Why
+from collector.response.model import State as OrderState
+from collector.response.texts import STATES
 from telemetry.clock import Clock
 from telemetry.errors import Permanent
 from telemetry.report import Report
+from telemetry.verdict import Text
 
 SYSTEM = "system"
 HEARD_MS = 3_600_000
@@ -36,7 +39,15 @@ CONTACTS = ("acknowledged_by", "assignee")
 class Pages(Protocol):
     """collector/pager.py"""
 
-    def page(self, incident: Incident, person: str, why: Why, step: str, channels: Sequence[str] = ()) -> bool: ...
+    def page(
+        self,
+        incident: Incident,
+        person: str,
+        why: Why,
+        step: str,
+        channels: Sequence[str] = (),
+        note: Text | None = None,
+    ) -> bool: ...
 
 
 class Escalate:
@@ -130,7 +141,7 @@ class Escalate:
             step = f"{entry.action}-{_name(entry)}"
             why, people = self._meant(entry, incident, index, on_call)
             for person in people:
-                self._pager.page(incident, person, why, step)
+                self._pager.page(incident, person, why, step, note=_note(entry))
         self._heard[incident.id] = incident.revision
 
     def _meant(
@@ -172,6 +183,14 @@ def _why(entry: Entry) -> Why:
     if "clock" in entry.data:
         return Why.CLOCK
     return Why.COVERAGE if "coverage" in entry.data else Why.NOTICE
+
+
+def _note(entry: Entry) -> Text | None:
+    """How the action stands, or which report is due."""
+    if "title_zh" in entry.data:
+        return Text(str(entry.data["title_zh"]), str(entry.data.get("title_en", "")))
+    state = entry.data.get("state")
+    return STATES.get(OrderState(state)) if state in set(OrderState) and "order" in entry.data else None
 
 
 def _name(entry: Entry) -> str:

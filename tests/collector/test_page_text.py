@@ -61,12 +61,13 @@ def test_what_it_is_about_comes_first() -> None:
     st.sampled_from(("zh-CN", "en")),
     st.sampled_from(Why),
     st.integers(0, 10**6),
+    st.none() | st.builds(Text, st.text(max_size=80), st.text(max_size=80)),
 )
 def test_it_fits_two_short_messages_and_the_link_is_whole(
-    title: str, unit: str, language: str, why: Why, count: int
+    title: str, unit: str, language: str, why: Why, count: int, note: Text | None
 ) -> None:
     incident = msgspec.structs.replace(INCIDENT, title=Text(title, ""), unit_name=unit, unit="", count=count)
-    subject, text = subject_and_text(incident, why, language, LINK, unit)
+    subject, text = subject_and_text(incident, why, language, LINK, unit, note)
     assert text.endswith("\n" + LINK)
     assert len(text.encode("utf-16-le", "replace")) // 2 <= TWO_PARTS + 12
     assert len(subject) <= 200

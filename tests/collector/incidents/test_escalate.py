@@ -223,14 +223,30 @@ def test_an_action_that_does_not_hold_pages_who_has_it_and_who_is_called_first(s
     scene.found()
     scene.step()
     scene.desk.acknowledge(ID, "wang")
-    entry = Entry(scene.clock.now_ms(), "system", "page_needed", "", {"order": "o1", "state": "unknown"})
+    entry = Entry(scene.clock.now_ms(), "system", "page_needed", "", {"order": "o1", "state": "applied_not_effective"})
     scene.desk.append(ID, entry)
     for _ in range(3):
         scene.step()
     told = [page for page in scene.pages() if page.why is Why.ACTION]
     on_call = scene.duty.on_call(scene.clock.now_ms())["soc"]
     assert sorted(page.person for page in told) == sorted({"wang", on_call})
+    assert all("处置“已实施但无效”：" in page.text or "(Applied, not effective): " in page.text for page in told)
     assert still_needed(told[0], scene.desk.get(ID), scene.clock.now_ms())
+
+
+def test_a_report_that_is_due_pages_and_says_which(scene: Scene) -> None:
+    scene.found()
+    scene.step()
+    data: dict[str, str | int | float | bool | list[str]] = {
+        "clock": "c",
+        "title_zh": "一小时内报告",
+        "title_en": "1 h",
+    }
+    scene.desk.append(ID, Entry(scene.clock.now_ms(), "system", "page_needed", "", data))
+    scene.step()
+    told = [page for page in scene.pages() if page.why is Why.CLOCK]
+    assert told
+    assert "报告时限“一小时内报告”：" in told[0].text or "report due (1 h): " in told[0].text
 
 
 def test_whoever_an_incident_is_handed_to_is_paged_also_after_it_was_acknowledged(scene: Scene) -> None:
