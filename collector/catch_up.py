@@ -124,10 +124,13 @@ class CatchUp:
 
     def note(self, records: Sequence[Record]) -> None:
         """These were looked at by every part."""
-        for record in records:
-            if record.kind in KINDS and INGESTED in record.doc:
-                who = str(record.doc.get(COLLECTOR, ""))
-                self._cursors[who] = max(self._cursors.get(who, 0), time_of(record, INGESTED))
+        marks: dict[str, int] = {}
+        mark(marks, records)
+        self.advance(marks)
+
+    def advance(self, marks: Mapping[str, int]) -> None:
+        for who, at in marks.items():
+            self._cursors[who] = max(self._cursors.get(who, 0), at)
 
     def everything(self) -> Iterator[list[Record]]:
         """All of every collector that may not have been looked at, in pages."""
@@ -185,3 +188,11 @@ class CatchUp:
                 after = found.after
                 if not after:
                     break
+
+
+def mark(marks: dict[str, int], records: Sequence[Record]) -> None:
+    """The newest arrival of each collector among these; what a whole question gave need not be held for that."""
+    for record in records:
+        if record.kind in KINDS and INGESTED in record.doc:
+            who = str(record.doc.get(COLLECTOR, ""))
+            marks[who] = max(marks.get(who, 0), time_of(record, INGESTED))

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from collector.catch_up import CatchUp, Cursors, Known
+from collector.catch_up import CatchUp, Cursors, Known, mark
 from collector.feed import Feed
 from collector.lease import RENEW_S, Lease
 from collector.operation import News, Part
@@ -191,13 +191,13 @@ class Operations:
 
     def _go_through(self, pages: Iterator[list[Record]], again: bool = False) -> None:
         """The cursors move only when the whole question was gone through: its pages are in order of their own time."""
-        noted: list[Record] = []
+        marks: dict[str, int] = {}
         for page in pages:
             new = self._known.new(page)
             for start in range(0, len(new), MAX_AT_ONCE):
                 self._pass(new[start : start + MAX_AT_ONCE], again)
-            noted += new
-        self._catch_up.note(noted)
+            mark(marks, new)
+        self._catch_up.advance(marks)
 
     def _hand_over(self, taken: list[Record]) -> None:
         new = self._known.new(taken)
