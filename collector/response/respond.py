@@ -188,7 +188,7 @@ class Respond:
             same = (proposal.action, proposal.target) == (kept.proposal.action, kept.proposal.target)
             if same and proposal.agent:
                 self._responses.book.remove(kept.id)
-                self._responses.keep(incident.id, proposal)
+                self._responses.keep(incident.id, proposal, kept.attempt)
 
     def _probe(self, kept: Kept, incident: Incident, made: int, now_ms: int) -> None:
         """Ask others to measure what the playbook says, a few times after the rules are there."""

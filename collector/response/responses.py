@@ -29,6 +29,7 @@ from telemetry.report import Report
 SYSTEM = "system"
 POLICY = "policy"
 """Who approved what a playbook may do by itself."""
+BY_PERSON = "by_person"
 MAX_REASON = 500
 ATTEMPTS = 1000
 """An incident that came back is acted on anew: its attempts are numbered from the next thousand on."""
@@ -73,10 +74,29 @@ class Responses:
         return proposals(incident, self._grounds.of(incident))
 
     def propose(self, incident: Incident) -> list[Kept]:
-        """Put on record what is proposed and not yet known, and approve what policy allows. What is new."""
+        """Put on record what is proposed and not yet known, and approve what policy allows. What is new.
+
+        The same action by an agent that reaches farther takes the place of one that still waits; what is in force, or
+        what a person refused, is not proposed once more because another agent could do it too.
+        """
         fresh = []
+        before = [k for k in self.book.every() if k.incident == incident.id and not k.proposal.verifies]
+        round_ = 1 + ATTEMPTS * incident.reopened
         for proposal in self.proposals(incident):
-            kept = self.keep(incident.id, proposal, 1 + ATTEMPTS * incident.reopened)
+            wanted = (proposal.action, proposal.target)
+            others = [
+                k
+                for k in before
+                if (k.proposal.action, k.proposal.target) == wanted
+                and k.proposal.agent != proposal.agent
+                and k.attempt >= round_
+            ]
+            if any(k.state in HANDED_OUT or k.why == BY_PERSON for k in others):
+                continue
+            for waiting in others:
+                if waiting.state is State.PROPOSED:
+                    self.book.change(waiting.id, _superseded)
+            kept = self.keep(incident.id, proposal, round_)
             if kept is not None:
                 fresh.append(kept)
         return fresh
@@ -151,7 +171,7 @@ class Responses:
             return msgspec.structs.replace(
                 kept,
                 state=State.REFUSED,
-                why="by_person",
+                why=BY_PERSON,
                 detail=reason[:MAX_REASON],
                 decided_ms=self._clock.now_ms(),
                 decided_by=by,
@@ -304,6 +324,12 @@ class Responses:
             known.append(kept.incident, Entry(self._clock.now_ms(), by, action, kept.detail, data))
         except (Permanent, Transient) as error:
             self._report.warn("response", f"incident {kept.incident} was not told of order {kept.id}: {error}")
+
+
+def _superseded(kept: Kept) -> Kept:
+    if kept.state is not State.PROPOSED:
+        return kept
+    return msgspec.structs.replace(kept, state=State.EXPIRED, why="superseded", said=State.EXPIRED)
 
 
 def _said(before: Kept, after: Kept) -> Kept:

@@ -44,6 +44,7 @@ WHYS: Mapping[str, Text] = {
     "ended": Text("已到期", "its time is over"),
     "measured": Text("已复测", "measured again"),
     "this_host_only": Text("只保护探针所在主机", "only the agent's host is protected"),
+    "superseded": Text("改由作用范围更大的探针执行", "another agent reaches farther"),
     "by_person": Text("由人员拒绝", "a person said no"),
     "incident_over": Text("事件已结束", "the incident is over"),
     "not_confirmed": Text("采集器已不再下达该指令", "the collector no longer asks for it"),

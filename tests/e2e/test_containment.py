@@ -21,7 +21,7 @@ from tests.parts.elasticsearch import Cluster
 
 pytestmark = [
     pytest.mark.needs("root", "radvd", "nginx", "bind9", "snmpd", "thc-ipv6", "iproute2", "nftables"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
 ]
 ALLOW = '\n[actions]\nallow = ["recheck", "block_source", "block_destination", "rate_limit", "drop_rogue_ra"]\n'
 ROGUE = extranet.ROGUE_PREFIX.removesuffix(":/64")

@@ -351,3 +351,23 @@ def test_an_incident_that_comes_back_is_acted_on_anew(site: Site) -> None:
     site.desk.reopen(incident, "li", "it is back")
     site.step(3)
     assert [view.state for view in site.responses.every()] == [State.REFUSED, State.PROPOSED]
+
+
+def test_an_agent_that_reaches_farther_takes_the_place_of_one_that_only_waits(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.enrol("probe", 2)
+    site.ready("probe", "host", *Action)
+    site.alert("probe")
+    site.step()
+    assert site.only().proposal.scope == "host"
+    site.enrol("switch", 1)
+    site.ready("switch", "segment", *Action)
+    site.step(20)
+    site.step(20)
+    found = {(v.agent_name, v.state, v.why) for v in site.responses.every()}
+    assert found == {("probe", State.EXPIRED, "superseded"), ("switch", State.PROPOSED, "")}
+    (pending,) = site.responses.pending(site.incident().id)
+    site.responses.approve(pending.id, "wang")
+    site.ready("switch", "segment")
+    site.step(20)
+    assert site.responses.pending(site.incident().id) == [], "what is in force is not proposed for another agent"
