@@ -6,9 +6,10 @@ every measure, and the period is whole hours. What is left at the edges of the p
 
 from __future__ import annotations
 
+import heapq
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -217,12 +218,16 @@ def _add(
     by = f" GROUP BY {', '.join(f'k{at}' for at in range(len(grouped)))}" if grouped else ""
     outer = ", ".join(part for part in (keys(grouped), *(f"v{at}" for at in range(len(values)))) if part)
     width = len(grouped)
+    tallied = [at for at, measure in enumerate(query.measures) if measure.op in TALLIED]
+    part: Groups = {}
     for row in connection.execute(
         f"SELECT {outer} FROM (SELECT {inner} FROM {source} WHERE {' AND '.join(tests)}{by})",
         parameters,
     ):
-        made = [{} if m.op in TALLIED else cell for m, cell in zip(query.measures, row[width:], strict=True)]
-        merge(query, groups, {row[:width]: made})
+        part[row[:width]] = made = list(row[width:])
+        for at in tallied:
+            made[at] = {}
+    merge(query, groups, part)
 
 
 def _both(measure: Measure, one: Partial, other: Partial) -> Partial:
@@ -267,12 +272,24 @@ def rows(query: Aggregate, groups: Groups) -> list[Row]:
         groups[()] = [{} if m.op in TALLIED else None for m in query.measures]
     made = [
         (key, tuple(finished(m, part) for m, part in zip(query.measures, parts, strict=True)))
-        for key, parts in groups.items()
+        for key, parts in _greatest(query, groups)
     ]
     return [
         Row(tuple(read_key(by, cell) for by, cell in zip(query.by, key, strict=True)), values)
         for key, values in first_groups(query, made)
     ]
+
+
+def _greatest(query: Aggregate, groups: Groups) -> Iterable[tuple[Key, list[Partial]]]:
+    """Those among which the answer is. Of ten thousand talkers only ten are asked for, so only those are finished."""
+    if len(groups) <= query.limit or isinstance(query.by[0], ByTime):
+        return groups.items()
+    measure = query.measures[0]
+    first = [finished(measure, parts[0]) for parts in groups.values()]
+    if any(map(math.isnan, first)):
+        return groups.items()
+    least = heapq.nlargest(query.limit, first)[-1]
+    return [group for group, value in zip(groups.items(), first, strict=True) if value >= least]
 
 
 def finished(measure: Measure, part: Partial) -> float:
