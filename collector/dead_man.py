@@ -24,6 +24,7 @@ from telemetry.verdict import Text
 
 RULE = "tengwang-paging-fails"
 HOUR_MS = 3_600_000
+STALE_S = 60.0
 TITLE = Text("平台无法通知到任何人", "The platform can not page anybody")
 REASONS: Mapping[str, Text] = {
     "no_channel": Text("没有配置任何通知通道", "no notifier is configured"),
@@ -68,6 +69,7 @@ class DeadMan:
         self._alarm_ms = alarm_ms
         self._changed = changed
         self._unaddressed: dict[str, int] = {}
+        self._told_at = float("-inf")
         self._troubles: tuple[Trouble, ...] = ()
 
     @property
@@ -75,8 +77,9 @@ class DeadMan:
         return self._troubles
 
     def nobody(self, incidents: Mapping[str, int]) -> None:
-        """Open incidents that there is nobody to page for, and since when."""
+        """Open incidents that there is nobody to page for, and since when; from the leader, about once a second."""
         self._unaddressed = dict(incidents)
+        self._told_at = self._clock.monotonic()
 
     def look(self) -> tuple[Trouble, ...]:
         """What is wrong now. Blocks on the store where it has to say so."""
@@ -103,6 +106,7 @@ class DeadMan:
         dead = self._outbox.dead()
         outcomes = self._outbox.outcomes()
         channels = self._outbox.channels
+        leads = self._clock.monotonic() - self._told_at < STALE_S  # else another collector knows better
         failing = [name for name in channels if name in outcomes and not outcomes[name][1]]
         return {
             "no_channel": "[[notifiers]]" if not channels else None,
@@ -113,7 +117,7 @@ class DeadMan:
             ),
             "undelivered": f"{len(overdue)} / {len(waiting)} · {overdue[-1].person}" if overdue else None,
             "dead_letters": f"{len(dead)} · {dead[0].person}" if dead else None,
-            "nobody": ", ".join(sorted(self._unaddressed)[:5]) if self._unaddressed else None,
+            "nobody": ", ".join(sorted(self._unaddressed)[:5]) if self._unaddressed and leads else None,
         }
 
     def _raise(self, troubles: list[Trouble], now: int) -> None:

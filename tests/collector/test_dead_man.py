@@ -89,6 +89,8 @@ def test_dead_letters_and_incidents_without_anybody(store: Store, clock: ManualC
     box.put(page(now_ms=clock.ms))
     made.nobody({"i": 5})
     assert codes(made) == ["no_channel", "dead_letters", "nobody"]
+    clock.advance(61)  # it leads no longer: another collector says who has nobody
+    assert codes(made) == ["no_channel", "dead_letters"]
     since = made.troubles[0].since_ms
     clock.advance(60)
     box.see(page().id, "chen")

@@ -12,11 +12,14 @@ import pytest
 from collector.notifier import Receipt
 from collector.outbox import Outbox, Way
 from collector.page import CLAIM_MS, PREFIX, Page, PageState, Why
-from collector.store import State, Store
+from collector.store import State, Store, StoreContext
+from collector.stores import elastic
 from telemetry.clock import ManualClock, SystemClock
 from telemetry.errors import Permanent, Transient
+from telemetry.report import Report
 from tests.collector.access.sqlite_store import open_store
 from tests.collector.paging_parts import Tape, outbox, page
+from tests.parts.elasticsearch import Cluster
 
 LI = page().id
 
@@ -287,12 +290,11 @@ def test_a_hanging_channel_holds_up_no_other(tmp_path: Path) -> None:
         assert sms.taken == []
 
 
-def test_a_page_of_another_collector_is_found_and_two_boxes_send_each_once(tmp_path: Path) -> None:
+def forty_by_two(stores: tuple[Store, Store]) -> None:
     """Two collectors, one store, forty pages put by both at the same time: each person is paged once."""
     clock = SystemClock()
-    store = open_store(tmp_path, clock)
     tape = Tape()
-    boxes = [outbox(store, clock, {"sms": tape}, name) for name in ("one", "two")]
+    boxes = [outbox(store, clock, {"sms": tape}, name) for store, name in zip(stores, ("one", "two"), strict=True)]
     for box in boxes:
         box.start()
 
@@ -305,12 +307,29 @@ def test_a_page_of_another_collector_is_found_and_two_boxes_send_each_once(tmp_p
         thread.start()
     for thread in threads:
         thread.join()
-    until(lambda: len({message.to.person for message in tape.taken}) == 40)
+    until(lambda: len({message.to.person for message in tape.taken}) == 40, 60)
     time.sleep(0.3)
     for box in boxes:
         box.stop()
-    store.close()
     assert len(tape.asked) == 40
+    boxes[0].refresh()
+    assert {one.state for one in boxes[0].all()} == {PageState.SENT}
+
+
+def test_two_collectors_page_everybody_once(tmp_path: Path) -> None:
+    store = open_store(tmp_path, SystemClock())
+    forty_by_two((store, store))
+    store.close()
+
+
+@pytest.mark.needs("elasticsearch")
+def test_two_collectors_on_elasticsearch_page_everybody_once(elasticsearch: Cluster) -> None:
+    clock = SystemClock()
+    config = elastic.Config(urls=tuple(elasticsearch.urls), prefix="outbox", replicas=0)
+    one, two = (elastic.build(config, StoreContext(Path(), clock, Report(clock))) for _ in range(2))
+    forty_by_two((one, two))
+    one.close()
+    two.close()
 
 
 def test_states_are_small(store: Store, clock: ManualClock) -> None:
