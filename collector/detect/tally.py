@@ -5,8 +5,9 @@ from __future__ import annotations
 import collections
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
-from collector.detect.correlation import OF_NUMBERS, Correlation, Kind
+from collector.detect.correlation import Correlation, Kind
 from collector.detect.watch import Hit
 
 
@@ -18,16 +19,23 @@ class Tally:
         self._count = 0
         self._values: collections.Counter[str] = collections.Counter()
         self._rules: collections.Counter[str] = collections.Counter()
+        self._sums = correlation.kind in (Kind.VALUE_SUM, Kind.VALUE_AVG)
+        self._total: int | Fraction = 0
+        """Exact, so that what was added can be taken away again and nothing is left."""
 
     def add(self, hit: Hit) -> None:
         self._count += 1
-        if self._of.fields:
+        if self._sums:
+            self._total += _exact(hit.value)
+        elif self._of.fields:
             self._values[hit.value] += 1
         self._rules[hit.rule] += 1
 
     def drop(self, hit: Hit) -> None:
         self._count -= 1
-        if self._of.fields:
+        if self._sums:
+            self._total -= _exact(hit.value)
+        elif self._of.fields:
             _less(self._values, hit.value)
         _less(self._rules, hit.rule)
 
@@ -50,7 +58,9 @@ class Tally:
             return len(self._values)
         if kind is Kind.TEMPORAL:
             return len(self._rules)
-        return numeric(kind, self._values, self._of.percentile) if kind in OF_NUMBERS else self._count
+        if self._sums:
+            return _float(self._total if kind is Kind.VALUE_SUM else Fraction(self._total) / self._count)
+        return ranked(self._values, 50.0 if kind is Kind.VALUE_MEDIAN else self._of.percentile)
 
     def _in_order(self, window: Sequence[Hit], start: int, end: int) -> bool:
         """All rules, one after the other, the last of them at the end of the window. Greedy from there."""
@@ -65,17 +75,28 @@ class Tally:
         return False
 
 
-def numeric(kind: Kind, values: collections.Counter[str], percentile: float) -> float | None:
-    """Sum, average, median or percentile (linear between the two nearest) of numbers as text with how often."""
+def ranked(values: collections.Counter[str], percentile: float) -> float | None:
+    """Percentile of numbers as text with how often, linear between the two nearest; None of nothing."""
     if not values:
         return None
-    if kind in (Kind.VALUE_SUM, Kind.VALUE_AVG):
-        total = math.fsum(float(value) * times for value, times in values.items())
-        return total if kind is Kind.VALUE_SUM else total / values.total()
     ordered = sorted((float(value), times) for value, times in values.items())
-    rank = (50.0 if kind is Kind.VALUE_MEDIAN else percentile) / 100 * (values.total() - 1)
+    rank = percentile / 100 * (values.total() - 1)
     low, high = _at(ordered, math.floor(rank)), _at(ordered, math.ceil(rank))
     return low + (high - low) * (rank - math.floor(rank))
+
+
+def _exact(value: str) -> int | Fraction:
+    try:
+        return int(value)
+    except ValueError:
+        return Fraction(float(value))
+
+
+def _float(number: int | Fraction) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _at(ordered: Sequence[tuple[float, int]], rank: int) -> float:
