@@ -45,23 +45,23 @@ ROGUE = "6bb63fa7-5651-4c95-8bde-d3170bd03e36"
 TWIN = TWINS / "ndp/rogue_router_advertisement.jsonl"
 
 
-def explained(tmp_path: Path, capsys: pytest.CaptureFixture[str], line: int, rule: str = ROGUE, **more: object) -> str:
-    event = json.loads(TWIN.read_text(encoding="utf-8").splitlines()[line])["event"]
+def explained(tmp_path: Path, capsys: pytest.CaptureFixture[str], **more: object) -> str:
+    event = json.loads(TWIN.read_text(encoding="utf-8").splitlines()[0])["event"]
     path = tmp_path / "event.json"
     path.write_text(json.dumps(event | more), encoding="utf-8")
-    assert main(["rules", "explain", rule, str(path)]) == 0
+    assert main(["rules", "explain", ROGUE, str(path)]) == 0
     return capsys.readouterr().out
 
 
 def test_explain_says_field_by_field_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = explained(tmp_path, capsys, 0)
+    said = explained(tmp_path, capsys)
     assert said.startswith("matches  ")
     assert "event.action: wants router_advertisement; is router_advertisement" in said
-    said = explained(tmp_path, capsys, 0, **{"tengwang.ndp.registered": True})
+    said = explained(tmp_path, capsys, **{"tengwang.ndp.registered": True})
     assert said.startswith("does not match  ")
     assert "no   tengwang.ndp.registered: wants " in said
     assert "; is True" in said
-    said = explained(tmp_path, capsys, 0, **{"event.dataset": "tengwang.flow"})
+    said = explained(tmp_path, capsys, **{"event.dataset": "tengwang.flow"})
     assert "because: the rule is about tengwang.ndp, the event is of tengwang.flow" in said
 
 

@@ -143,6 +143,31 @@ def test_a_second_rule_with_the_same_id_is_refused_with_both_places(rules: Path)
     assert "rogue_router_advertisement.yml:1" in problem.hint
 
 
+def test_a_pipeline_of_ones_own_names_the_fields_of_other_rules(tmp_path: Path) -> None:
+    (tmp_path / "r.yml").write_text(
+        "title: T\nid: 5f6d1e0a-1111-4222-8333-444455556666\nlogsource: {product: vendor, service: wall}\n"
+        "detection:\n  a:\n    srcaddr: 10.0.0.1\n  condition: a\n"
+    )
+    made = detector(tmp_path)
+    event: Event = {**EVENT, "event.dataset": "tengwang.flow", "source.ip": "10.0.0.1"}
+    assert made.detect(event) == []
+    (tmp_path / "map.yml").write_text(
+        "name: vendor\npriority: 20\ntransformations:\n"
+        "- {type: field_name_mapping, mapping: {srcaddr: source.ip},\n"
+        "   rule_conditions: [{type: logsource, product: vendor}]}\n"
+        "- {type: change_logsource, product: tengwang, category: network, service: flow,\n"
+        "   rule_conditions: [{type: logsource, product: vendor}]}\n"
+    )
+    assert made.all.reload_if_changed()
+    assert made.all.problems() == []
+    assert len(made.detect(event)) == 1
+    (tmp_path / "map.yml").write_text("name: vendor\ntransformations:\n- {type: no_such_thing}\n")
+    assert made.all.reload_if_changed()
+    (problem,) = made.all.problems()
+    assert (problem.line, problem.key) == (3, "transformations[1]")
+    assert made.detect(event) == []
+
+
 def test_a_folder_that_is_not_there_is_a_problem_and_no_error(tmp_path: Path) -> None:
     made = detector(tmp_path / "none")
     assert made.detect(dict(EVENT)) == []
