@@ -52,7 +52,7 @@ PATHS = {
 }
 DARK = {"overview", "agents", "readiness", "events"}
 README_SIZE = (1440, 900)
-BEST = {"overview": ("zh", "en"), "agents": ("zh", "en"), "asset": ("zh", "en")}
+BEST = {"overview": ("zh", "en"), "incident": ("zh", "en"), "asset": ("zh", "en")}
 """Pages in the README, wide; the overview also on a phone."""
 
 
