@@ -83,7 +83,14 @@ def _all_of(parts: Sequence[Compiled]) -> Compiled:
     if len(matches) == 2:  # by far the most common, and a generator costs as much as a test
         first, second = matches
         return Compiled(lambda event: first(event) and second(event), keys, fields)
-    return Compiled(lambda event: all(match(event) for match in matches), keys, fields)
+
+    def every(event: Mapping[str, object]) -> bool:
+        for match in matches:  # noqa: SIM110 - a loop costs half of all() over a generator
+            if not match(event):
+                return False
+        return True
+
+    return Compiled(every, keys, fields)
 
 
 def any_of(parts: Sequence[Compiled]) -> Compiled:
@@ -93,7 +100,16 @@ def any_of(parts: Sequence[Compiled]) -> Compiled:
     for part in parts:
         keys = None if keys is None or part.keys is None else keys | part.keys
     fields = frozenset().union(*(part.fields for part in parts))
-    return Compiled(lambda event: any(match(event) for match in matches), keys, fields)
+    if len(matches) == 1:
+        return Compiled(matches[0], keys, fields)
+
+    def some(event: Mapping[str, object]) -> bool:
+        for match in matches:  # noqa: SIM110
+            if match(event):
+                return True
+        return False
+
+    return Compiled(some, keys, fields)
 
 
 _COST = {"is": 0, "starts": 1, "ends": 1, "net": 1, "holds": 2, "has": 9}
