@@ -93,7 +93,7 @@ def call(module: str, *words: str, stdin: str = "") -> str:
 
 
 def wait_for_url(log: Path) -> str:
-    for _ in range(300):
+    for _ in range(1200):
         if found := re.search(r"^agents:\s+(https://\S+)", log.read_text(), re.MULTILINE):
             return found[1]
         time.sleep(0.1)
