@@ -90,7 +90,10 @@ async def test_commands_work_while_the_collector_runs(tmp_path: Path, capsys: py
         out, _ = say(capsys, tmp_path, "events", "dataset:tengwang.flow", "src:2001:db8:1::/48")
         assert "source.ip=2001:db8:1::7" in out
         assert out.count("\n") == 1
-        docs = [json.loads(line) for line in say(capsys, tmp_path, "events", "--json")[0].splitlines()]
+        docs = [
+            json.loads(line)
+            for line in say(capsys, tmp_path, "events", "tengwang.agent.sequence:*", "--json")[0].splitlines()
+        ]
         assert {d["event.id"] for d in docs} == {f"{agent.identity.agent}-1-{n}" for n in (1, 2)}
         out, _ = say(capsys, tmp_path, "events", "--kind", "alerts", "--json")
         (alert,) = [json.loads(line) for line in out.splitlines()]
