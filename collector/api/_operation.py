@@ -21,6 +21,9 @@ STATUS = {
     "unknown_incident": 404,
     "unknown_suppression": 404,
     "not_allowed": 409,
+    "not_proposed": 409,
+    "not_in_force": 409,
+    "protected": 409,
     "unsupported_media_type": 415,
 }
 P = TypeVar("P", bound=msgspec.Struct)

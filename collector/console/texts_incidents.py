@@ -103,6 +103,7 @@ ZH: Mapping[str, str] = {
     "Approve": "批准",
     "Refuse": "拒绝",
     "Undo now": "立即撤销",
+    "Propose again": "重新提出",
     "all alerts": "全部告警",
     "The alerts are not readable now.": "目前无法读取告警。",
     "The rule": "查看规则",

@@ -125,6 +125,7 @@ VERBS: dict[str, Verb] = {
     "orders/{order}/refuse": lambda site, who, _, form: site.services.responses.refuse(
         form["order"], who.name, form.get("reason", "")
     ),
+    "orders/{order}/again": lambda site, who, _, form: site.services.responses.again(form["order"], who.name),
     "orders/{order}/withdraw": lambda site, who, _, form: site.services.responses.withdraw(form["order"], who.name),
 }
 

@@ -71,7 +71,7 @@ async def test_an_operator_approves_and_withdraws(site: RunningSite) -> None:
     assert view["until"] > view["decided"]
     assert len(site.services.responses.for_agent("a1").orders) == 1
     status, problem = await operator.ask("POST", f"{PATH}/{order}/approve", {})
-    assert (status, problem["type"]) == (400, "urn:tengwang:problem:not_proposed")
+    assert (status, problem["type"]) == (409, "urn:tengwang:problem:not_proposed")
     status, view = await operator.ask("POST", f"{PATH}/{order}/withdraw", {})
     assert (status, view["state"]) == (200, "undoing")
 
