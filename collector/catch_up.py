@@ -5,7 +5,8 @@ or an overflow of the feed (everything that may not have been looked at, once).
 
 What has arrived is known by ``event.ingested``, which is the clock of the collector that wrote it. So there is one
 cursor for each collector, in that collector's own time: a clock that is a day off matters to nobody. A collector notes
-its time as ``operations/clock/<id>`` when it starts and when its clock jumps; cursors then go back to that. Records
+its time as ``operations/clock/<id>`` when it starts and when its clock jumps; cursors then go back to that (the last
+few times are kept: one that ran for a moment with a wrong clock has noted two before anybody heeds one). Records
 become visible a while after that time (a queue, Elasticsearch's refresh), so each question reaches back by an overlap,
 and what was looked at already is left out by its id. A store finds records by their *own* time, and most are of now;
 so it is asked often about the last minutes, now and then about a day, and seldom about all that is kept, which is
@@ -21,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from collector.query import Condition, Equals, Exists, Kind, Not, Range, Search
-from collector.store import INGESTED, Conflict, Record, Store, time_of
+from collector.store import INGESTED, Conflict, Record, State, Store, time_of
 from telemetry.clock import Clock
 
 COLLECTOR = "tengwang.collector.id"
@@ -34,6 +35,7 @@ FIRST_MS = 60 * MINUTE_MS
 """How far the very first look reaches back, where no cursor was ever saved."""
 EVER_MS = 400 * DAY_MS
 CLOCKS = "operations/clock/"
+MAX_NOTED = 16
 JUMP_MS = 1000
 HEED_S = 5.0
 PAGE = 1000
@@ -58,11 +60,22 @@ REACHES = (
 class Cursors(msgspec.Struct, frozen=True):
     """Up to which ``event.ingested`` each collector's records were looked at. Saved as ``operations/cursor``.
 
-    ``clocks``: the version of each collector's noted time that is heeded already.
+    ``clocks``: how many of each collector's noted times are heeded already.
     """
 
     of: Mapping[str, int] = {}
     clocks: Mapping[str, int] = {}
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """The times that a collector noted: how many in all, and the newest few, oldest first."""
+
+    count: int = 0
+    times: tuple[int, ...] = ()
+
+    def after(self, heeded: int) -> tuple[int, ...]:
+        """Those that were noted after so many."""
+        return self.times[-(self.count - heeded) :] if self.count > heeded else ()
 
 
 class Known:
@@ -119,7 +132,10 @@ class CatchUp:
             return
         key = CLOCKS + self._own
         with contextlib.suppress(Conflict):
-            self._store.write_state(key, str(now).encode(), self._store.read_state(key).version)
+            state = self._store.read_state(key)
+            noted = _noted(state)
+            made = Noted(noted.count + 1, (*noted.times, now)[-MAX_NOTED:])
+            self._store.write_state(key, msgspec.json.encode(made), state.version)
             self._pace = pace
 
     def note(self, records: Sequence[Record]) -> None:
@@ -171,10 +187,11 @@ class CatchUp:
         for state in self._store.list_state(CLOCKS):
             who = state.key.removeprefix(CLOCKS)
             self._strange = self._strange or who != self._own
-            if self._clocks.get(who) != state.version and state.value.isdigit():
-                self._clocks[who] = state.version
-                if who in self._cursors:
-                    self._cursors[who] = min(self._cursors[who], int(state.value))
+            noted = _noted(state)
+            times = noted.after(self._clocks.get(who, 0))
+            self._clocks[who] = noted.count
+            if who in self._cursors and times:
+                self._cursors[who] = min(self._cursors[who], *times)
 
     def _read(self, around_ms: int, *where: Condition) -> Iterator[list[Record]]:
         now = self._clock.now_ms()
@@ -188,6 +205,13 @@ class CatchUp:
                 after = found.after
                 if not after:
                     break
+
+
+def _noted(state: State) -> Noted:
+    try:
+        return msgspec.json.decode(state.value, type=Noted) if state.version else Noted()
+    except msgspec.DecodeError:
+        return Noted()
 
 
 def mark(marks: dict[str, int], records: Sequence[Record]) -> None:

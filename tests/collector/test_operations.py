@@ -147,6 +147,26 @@ def test_another_collectors_clock_may_be_days_off_and_may_be_set(store: Store, o
     assert again.id in leader.sees.ids
 
 
+def test_what_was_stored_under_a_clock_that_was_wrong_for_a_moment_is_seen(store: Store) -> None:
+    """It dies with the wrong clock before it looked, and before it saved where it was."""
+    before = Side(store, "c1")
+    before.advance(6)
+    before.store(first := before.alert(1))
+    before.advance(6)
+    assert first.id in before.sees.ids
+    wrong = Side(store, "c1", -3_600_000)
+    wrong.clock.advance(12)
+    wrong.loop.keep()
+    missed = wrong.alert(2)
+    missed.doc["@timestamp"] = NOW + 12_000  # the agent's clock is right
+    wrong.store(missed, offered=False)
+    right = Side(store, "c1")
+    right.clock.advance(15)
+    for _ in range(4):
+        right.advance(6)
+    assert missed.id in right.sees.ids
+
+
 def test_a_take_over_in_under_30_s_misses_nothing_that_was_stored(store: Store) -> None:
     leader, other = Side(store, "c1"), Side(store, "c2")
     both(leader, other, 10)
