@@ -191,7 +191,9 @@ class Group:
         """
         first = min(incident.first_ms, *(grouping.happened(alert.doc) for alert in alerts))
         incident_from = msgspec.structs.replace(incident, first_ms=max(first, incident.first_ms - self._reopen_ms))
-        counted = count(self._store, incident_from)
+        # the store finds an alert by its event's own time, also where that is not believed and another one counts
+        newest = max(grouping.number(alert.doc, "@timestamp") for alert in alerts)
+        counted = count(self._store, incident_from, newest)
         return msgspec.structs.replace(incident_from, count=counted) if counted > incident.count else incident
 
     def _pointer(self, key: str) -> tuple[str, int]:
@@ -265,10 +267,10 @@ class Group:
         self._desk.suppressions.tidy(now_ms)
 
 
-def count(store: Store, incident: Incident) -> int:
+def count(store: Store, incident: Incident, newest_ms: int = 0) -> int:
     """How many alerts of its keys lie in its time; 0 where that can not be told: after a split, and in a storm."""
     if "#" in incident.key or incident.key.startswith(STORM_KEY) or any(e.action == "split" for e in incident.entries):
         return 0
     where = (Equals(grouping.KEY, (incident.key, *incident.keys)),)
-    rows = store.aggregate(Aggregate(incident.first_ms, incident.last_ms + 1, where, Kind.ALERT))
+    rows = store.aggregate(Aggregate(incident.first_ms, max(incident.last_ms, newest_ms) + 1, where, Kind.ALERT))
     return int(rows[0].values[0]) if rows else 0

@@ -102,6 +102,17 @@ def test_read_again_after_a_take_over_nothing_counts_twice_and_what_is_new_count
     assert bench.only().count == 1300
 
 
+def test_read_again_what_arrived_under_a_wrong_clock_counts_too(bench: Bench) -> None:
+    """Its time is not believed, so its arrival counts, and that is an hour ago; the store finds it by its own time."""
+    bench.give(alert("a", NOW - 2000, 1))
+    strange = alert("a", NOW - 1000, 2)
+    strange.doc.update({"tengwang.time.flag": "future", "event.ingested": NOW - HOUR})
+    bench.store.write([strange])
+    for _ in range(2):
+        bench.group.step(News(NOW, [strange], again=True))
+        assert bench.only().count == 2
+
+
 def test_closed_lately_is_found_again_with_its_history_and_long_ago_is_another(bench: Bench) -> None:
     bench.give(alert("a", NOW))
     first = bench.only()
