@@ -35,7 +35,7 @@ chaos: $(VENV)/.dev ## random faults: make chaos FAULTS=100 SEED=n (root)
 	@$(BIN)/python tests/setup.py
 	@$(BIN)/python -m tests.chaos --faults $(or $(FAULTS),100) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/.dev ## one benchmark: make bench NAME=alert-latency|collector|console|detect|first-run|...
+bench: $(VENV)/.dev ## one benchmark: make bench NAME=collector|console|detect|first-run|...
 	@$(BIN)/python tests/setup.py
 	@$(BIN)/python -m tests.bench $(NAME)
 
