@@ -4,25 +4,23 @@ Two occasions: other collectors write to the same store (asked about again and a
 or an overflow of the feed (everything that may not have been looked at, once).
 
 What has arrived is known by ``event.ingested``, which is the clock of the collector that wrote it. So there is one
-cursor for each collector, in that collector's own time: a clock that is a day off matters to nobody. A collector notes
-its time as ``operations/clock/<id>`` when it starts and when its clock jumps; cursors then go back to that (the last
-few times are kept: one that ran for a moment with a wrong clock has noted two before anybody heeds one). Records
-become visible a while after that time (a queue, Elasticsearch's refresh), so each question reaches back by an overlap,
-and what was looked at already is left out by its id. A store finds records by their *own* time, and most are of now;
-so it is asked often about the last minutes, now and then about a day, and seldom about all that is kept, which is
-where an agent's backlog of last week is found.
+cursor for each collector, in that collector's own time: a clock that is a day off matters to nobody, and where one
+was set back the cursor follows (collector/clock_notes.py). Records become visible a while after that time (a queue,
+Elasticsearch's refresh), so each question reaches back by an overlap, and what was looked at already is left out by
+its id. A store finds records by their *own* time, and most are of now; so it is asked often about the last minutes, now
+and then about a day, and seldom about all that is kept, which is where an agent's backlog of last week is found.
 """
 
 from __future__ import annotations
 
 import collections
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from collector import clock_notes
 from collector.query import Condition, Equals, Exists, Kind, Not, Range, Search
-from collector.store import INGESTED, Conflict, Record, State, Store, time_of
+from collector.store import INGESTED, Record, Store, time_of
 from telemetry.clock import Clock
 
 COLLECTOR = "tengwang.collector.id"
@@ -34,9 +32,6 @@ OVERLAP_MS = 10 * MINUTE_MS
 FIRST_MS = 60 * MINUTE_MS
 """How far the very first look reaches back, where no cursor was ever saved."""
 EVER_MS = 400 * DAY_MS
-CLOCKS = "operations/clock/"
-MAX_NOTED = 16
-JUMP_MS = 1000
 HEED_S = 5.0
 PAGE = 1000
 MAX_KNOWN = 200_000
@@ -65,17 +60,6 @@ class Cursors(msgspec.Struct, frozen=True):
 
     of: Mapping[str, int] = {}
     clocks: Mapping[str, int] = {}
-
-
-class Noted(msgspec.Struct, frozen=True):
-    """The times that a collector noted: how many in all, and the newest few, oldest first."""
-
-    count: int = 0
-    times: tuple[int, ...] = ()
-
-    def after(self, heeded: int) -> tuple[int, ...]:
-        """Those that were noted after so many."""
-        return self.times[-(self.count - heeded) :] if self.count > heeded else ()
 
 
 class Known:
@@ -111,7 +95,6 @@ class CatchUp:
         self._cursors: dict[str, int] = {}
         self._clocks: dict[str, int] = {}
         self._asked: dict[Reach, float] = {}
-        self._pace: float | None = None
         self._heeded_at = float("-inf")
         self._strange = False
 
@@ -123,20 +106,6 @@ class CatchUp:
     @property
     def cursors(self) -> Cursors:
         return Cursors(dict(self._cursors), dict(self._clocks))
-
-    def note_clock(self) -> None:
-        """Leave word for whoever leads where this collector's clock was set anew."""
-        now = self._clock.now_ms()
-        pace = now - self._clock.monotonic() * 1000
-        if self._pace is not None and abs(pace - self._pace) < JUMP_MS:
-            return
-        key = CLOCKS + self._own
-        with contextlib.suppress(Conflict):
-            state = self._store.read_state(key)
-            noted = _noted(state)
-            made = Noted(noted.count + 1, (*noted.times, now)[-MAX_NOTED:])
-            self._store.write_state(key, msgspec.json.encode(made), state.version)
-            self._pace = pace
 
     def note(self, records: Sequence[Record]) -> None:
         """These were looked at by every part."""
@@ -184,10 +153,8 @@ class CatchUp:
         return (Not(Equals(COLLECTOR, known)),) if known else ()
 
     def _heed_clocks(self) -> None:
-        for state in self._store.list_state(CLOCKS):
-            who = state.key.removeprefix(CLOCKS)
+        for who, noted in clock_notes.noted(self._store):
             self._strange = self._strange or who != self._own
-            noted = _noted(state)
             times = noted.after(self._clocks.get(who, 0))
             self._clocks[who] = noted.count
             if who in self._cursors and times:
@@ -205,13 +172,6 @@ class CatchUp:
                 after = found.after
                 if not after:
                     break
-
-
-def _noted(state: State) -> Noted:
-    try:
-        return msgspec.json.decode(state.value, type=Noted) if state.version else Noted()
-    except msgspec.DecodeError:
-        return Noted()
 
 
 def mark(marks: dict[str, int], records: Sequence[Record]) -> None:

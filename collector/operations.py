@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from collector.catch_up import CatchUp, Cursors, Known, mark
+from collector.clock_notes import ClockNotes
 from collector.feed import Feed
 from collector.lease import RENEW_S, Lease
 from collector.operation import News, Part
@@ -51,6 +52,7 @@ class Operations:
         standing: Standing,
         lease: Lease,
         feed: Feed,
+        clock_notes: ClockNotes,
         parts: Sequence[Part],
         clock: Clock,
         report: Report,
@@ -59,6 +61,7 @@ class Operations:
         self._standing = standing
         self._lease = lease
         self._feed = feed
+        self._clock_notes = clock_notes
         self._parts = tuple(parts)
         self._clock = clock
         self._report = report
@@ -111,7 +114,6 @@ class Operations:
             self._lease.release()
             return
         try:
-            self._catch_up.note_clock()
             leading = self._lease.beat()
         except Transient as error:
             leading = self._lease.leading
@@ -130,6 +132,7 @@ class Operations:
                 self._fall_behind()
             return
         try:
+            self._clock_notes.saw(self._clock.now_ms())  # parts store alerts of their own
             if self._term != self._lease.term:
                 self._begin()
             if overflowed:

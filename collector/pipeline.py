@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import msgspec
 
 from collector import aside
+from collector.clock_notes import ClockNotes
 from collector.feed import Feed
 from collector.intake import Intake, Taken
 from collector.judge import Judge
@@ -96,6 +97,7 @@ class Pipeline:
         ledgers: Ledgers,
         live: Live,
         feed: Feed,
+        clock_notes: ClockNotes,
         clock: Clock,
         report: Report,
         queue_bytes: int,
@@ -109,6 +111,7 @@ class Pipeline:
         self._ledgers = ledgers
         self._live = live
         self._feed = feed
+        self._clock_notes = clock_notes
         self._clock = clock
         self._report = report
         self._queue_bytes = queue_bytes
@@ -230,6 +233,7 @@ class Pipeline:
                 continue
             taken.append((delivery, self._intake.take(batch, delivery.agent, delivery.received_ms)))
         try:
+            self._clock_notes.saw(min(delivery.received_ms for delivery in group))
             acks = self._store_all([t for _, t in taken], bodies)
         except Transient as error:
             self._standing.down(str(error))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from collector.audit import Trail
     from collector.ca import Authority
+    from collector.clock_notes import ClockNotes
     from collector.config import CollectorConfig
     from collector.detect import Detector
     from collector.feed import Feed
@@ -46,6 +47,7 @@ class Services:
     started_ms: int
     live: Live
     feed: Feed
+    clock_notes: ClockNotes
     home: Path
     """``<home>/collector``: everything that this collector keeps on disk."""
     authority: Authority

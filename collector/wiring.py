@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from collector import detect, local_names, shipped
 from collector.audit import Trail
 from collector.ca import Authority
+from collector.clock_notes import ClockNotes
 from collector.config import CollectorConfig, component_config
 from collector.detect.correlate import Correlator
 from collector.enricher import Enricher, EnricherContext
@@ -121,6 +122,7 @@ def make_services(
         started_ms=clock.now_ms(),
         live=live,
         feed=feed,
+        clock_notes=ClockNotes(store, identity),
         home=home.path,
         authority=authority,
         trail=trail,
@@ -286,6 +288,7 @@ def make_operations(services: Services) -> Operations:
         standing=services.standing,
         lease=services.lease,
         feed=services.feed,
+        clock_notes=services.clock_notes,
         parts=make_parts(services),
         clock=services.clock,
         report=services.report,
@@ -326,6 +329,7 @@ def make_pipeline(services: Services) -> Pipeline:
         ledgers=services.ledgers,
         live=services.live,
         feed=services.feed,
+        clock_notes=services.clock_notes,
         clock=services.clock,
         report=report,
         queue_bytes=config.limits.queue_bytes,

@@ -23,8 +23,9 @@ from collector.incidents.identity import SYSTEM, incident_id
 from collector.incidents.model import Entry, Incident, State
 from collector.incidents.suppression import Suppression
 from collector.operation import News
-from collector.query import Aggregate, Equals, Kind
-from collector.store import Conflict, Record, Store
+from collector.query import Aggregate, Equals, Exists, Kind, Not, Range
+from collector.query_normal import TIME_MAX
+from collector.store import INGESTED, Conflict, Record, Store
 from telemetry.clock import Clock
 from telemetry.errors import Permanent, TengwangError, Transient
 from telemetry.report import Report
@@ -187,13 +188,12 @@ class Group:
     def _counted(self, incident: Incident, alerts: Sequence[Record]) -> Incident:
         """How many alerts the store has of it, where that is more; the same object where it is not.
 
-        Of alerts before its first only what is not of the incident before it, which was over for ``reopen_ms`` then.
+        Of alerts before its first only what is not of the incident before it, which was over for ``reopen_ms`` then;
+        where they are flagged, that is a clock set back and not a time long ago.
         """
         first = min(incident.first_ms, *(grouping.happened(alert.doc) for alert in alerts))
         incident_from = msgspec.structs.replace(incident, first_ms=max(first, incident.first_ms - self._reopen_ms))
-        # the store finds an alert by its event's own time, also where that is not believed and another one counts
-        newest = max(grouping.number(alert.doc, "@timestamp") for alert in alerts)
-        counted = count(self._store, incident_from, newest)
+        counted = count(self._store, incident_from, first)
         return msgspec.structs.replace(incident_from, count=counted) if counted > incident.count else incident
 
     def _pointer(self, key: str) -> tuple[str, int]:
@@ -267,10 +267,19 @@ class Group:
         self._desk.suppressions.tidy(now_ms)
 
 
-def count(store: Store, incident: Incident, newest_ms: int = 0) -> int:
-    """How many alerts of its keys lie in its time; 0 where that can not be told: after a split, and in a storm."""
+def count(store: Store, incident: Incident, flagged_from_ms: int | None = None) -> int:
+    """How many alerts of its keys lie in its time; 0 where that can not be told: after a split, and in a storm.
+
+    The time of one that is flagged is its arrival, while a store finds it by its event's own.
+    """
     if "#" in incident.key or incident.key.startswith(STORM_KEY) or any(e.action == "split" for e in incident.entries):
         return 0
     where = (Equals(grouping.KEY, (incident.key, *incident.keys)),)
-    rows = store.aggregate(Aggregate(incident.first_ms, max(incident.last_ms, newest_ms) + 1, where, Kind.ALERT))
-    return int(rows[0].values[0]) if rows else 0
+    first, last = incident.first_ms, incident.last_ms + 1
+    flagged_from = first if flagged_from_ms is None else flagged_from_ms
+    flagged = (*where, Exists(grouping.FLAG), Range(INGESTED, flagged_from, last))
+    asked = (
+        Aggregate(first, last, (*where, Not(Exists(grouping.FLAG))), Kind.ALERT),
+        Aggregate(0, TIME_MAX, flagged, Kind.ALERT),
+    )
+    return sum(int(rows[0].values[0]) for rows in map(store.aggregate, asked) if rows)

@@ -12,11 +12,12 @@ from collector.incidents.identity import SYSTEM, incident_id
 from collector.incidents.model import Entry, Incident, State, Subject
 from collector.incidents.responsibility import Raising
 from collector.inventory_index import Indexed
-from collector.store import Record
+from collector.store import INGESTED, Record
 from telemetry.event import Event
 from telemetry.verdict import Text
 
 KEY = "tengwang.alert.key"
+FLAG = "tengwang.time.flag"
 MAX_RECENT = 256
 MAX_SAMPLE = 20
 MAX_RULES = 20
@@ -50,7 +51,7 @@ def number(event: Event, name: str) -> int:
 
 def happened(alert: Event) -> int:
     """Its event's own time; where nobody can believe that, when it arrived."""
-    return number(alert, "event.ingested" if "tengwang.time.flag" in alert else "@timestamp")
+    return number(alert, INGESTED if FLAG in alert else "@timestamp")
 
 
 def key_of(alert: Event) -> str:

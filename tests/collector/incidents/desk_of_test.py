@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from collector.audit import Trail
+from collector.clock_notes import ClockNotes
 from collector.feed import Feed
 from collector.incidents.desk import Desk
 from collector.incidents.facts import RuleFacts
@@ -103,6 +104,7 @@ class Bench:
             collector_id=name,
         )
         self.feed = Feed()
+        self.clock_notes = ClockNotes(store, name)
         self.lease = Lease(store, clock, name)
         self.group = Group(self.desk, store, clock, self.report)
 
@@ -112,6 +114,7 @@ class Bench:
             standing=Standing(self.clock, self.report),
             lease=self.lease,
             feed=self.feed,
+            clock_notes=self.clock_notes,
             parts=tuple(parts) if parts is not None else (self.group,),
             clock=self.clock,
             report=self.report,

@@ -21,6 +21,7 @@ from collector.store import Record, Store
 from collector.store import State as Document
 from telemetry.clock import ManualClock
 from telemetry.errors import Transient
+from telemetry.event import Event
 from tests.collector.incidents.desk_of_test import MINUTE, Bench, alert, sqlite_at
 
 NOW = 1_790_000_000_000
@@ -102,14 +103,17 @@ def test_read_again_after_a_take_over_nothing_counts_twice_and_what_is_new_count
     assert bench.only().count == 1300
 
 
-def test_read_again_what_arrived_under_a_wrong_clock_counts_too(bench: Bench) -> None:
-    """Its time is not believed, so its arrival counts, and that is an hour ago; the store finds it by its own time."""
-    bench.give(alert("a", NOW - 2000, 1))
-    strange = alert("a", NOW - 1000, 2)
-    strange.doc.update({"tengwang.time.flag": "future", "event.ingested": NOW - HOUR})
+@pytest.mark.parametrize("arrived_ms", [NOW - 30 * 86_400_000, NOW - 3_600_000, NOW + 2000])
+@pytest.mark.parametrize("own_ms", [NOW - 30 * 86_400_000, NOW + 1000, NOW + 26 * 3_600_000])
+def test_read_again_what_arrived_under_a_wrong_clock_counts_too(bench: Bench, arrived_ms: int, own_ms: int) -> None:
+    """Whether the clock of the collector was wrong, or the agent's; the one that took it died before it was counted."""
+    taken = alert("a", NOW)
+    bench.give(taken)
+    flagged: Event = {"tengwang.time.flag": "future", "event.ingested": arrived_ms}
+    strange = alert("a", own_ms, 2, fields=flagged)
     bench.store.write([strange])
     for _ in range(2):
-        bench.group.step(News(NOW, [strange], again=True))
+        bench.group.step(News(NOW, [taken, strange], again=True))
         assert bench.only().count == 2
 
 
