@@ -1,7 +1,7 @@
 """The count of what follows from events: alerts, hits, incidents, pages and orders; none lost, none doubled.
 
 Every stored event is judged again: the same rules over the same event give the same ids, so what is missing or too
-much in the store is seen. Each alert must have its incident. Each page must have been taken by the
+much in the store is seen. Each alert must be counted in one incident of its key. Each page must have been taken by the
 sink under one key; that a collector died between sending and writing it down may send it again under the *same* key,
 which the receiver recognises, and is told apart here.
 """
@@ -67,12 +67,10 @@ def alert_problems(now: Judged) -> Iterator[str]:
 
 
 def incident_problems(now: Judged, incidents: Iterable[model.Incident]) -> Iterator[str]:
-    """Every alert's key has an incident, and no incident counts more alerts than there are."""
+    """Of every key, its incidents have counted as many alerts as there are."""
     stored, counted = by_key(now, incidents)
     for key in sorted({*stored, *counted}):
-        if stored[key] and not counted[key]:
-            yield f"{stored[key]} alerts of {key} are stored, and no incident has them"
-        if counted[key] > stored[key]:
+        if stored[key] != counted[key]:
             yield f"{stored[key]} alerts of {key} are stored, its incidents count {counted[key]}"
 
 
@@ -126,13 +124,11 @@ def problems(store: Store, taken: Counter[str]) -> list[str]:
 
 
 def told(store: Store, taken: Counter[str]) -> str:
-    """One line for a person. An incident's count may stay behind until it is closed, which counts anew: told here."""
+    """One line for a person."""
     now = judged(store)
     incidents = [model.decode(state.value) for state in store.list_state(model.PREFIX)]
-    stored, counted = by_key(now, incidents)
-    behind = sum((stored - counted).values())
     again = sum(times - 1 for times in taken.values() if times > 1)
     return (
-        f"{len(now.alerts)} alerts, {len(incidents)} incidents ({behind} alerts not in their count), {len(taken)} pages"
+        f"{len(now.alerts)} alerts, {len(incidents)} incidents, {len(taken)} pages"
         f" taken ({again} given again under the same key), {len(store.list_state(orders.PREFIX))} orders"
     )
