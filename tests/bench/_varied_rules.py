@@ -54,8 +54,12 @@ def write(rules: list[dict[str, Any]], folder: Path) -> None:
 
 
 def _vary(detection: dict[str, Any], turn: int) -> None:
-    """Every literal but those that most events of a dataset share; where a rule has only such, those as well."""
-    selections = [s for name, s in detection.items() if name != "condition"]
+    """Every literal but those that most events of a dataset share; where a rule has only such, those as well.
+
+    What a condition excludes stays: a list of what is allowed, with other literals, would match every event.
+    """
+    excluded = set(re.findall(r"\bnot (\w+)", str(detection["condition"])))
+    selections = [s for name, s in detection.items() if name != "condition" and name not in excluded]
     changed = [_items(selection, turn, coarse=False) for selection in selections]
     if not any(changed):
         for selection in selections:
@@ -100,8 +104,10 @@ def _other(value: Any, turn: int, modifiers: list[str]) -> Any:
         except ValueError:
             pass
         else:
-            size = 1 << (network.max_prefixlen - network.prefixlen)
+            # a part of it: a neighbour of fc00::/7 or 240.0.0.0/4 would soon be where everybody is
+            length = min(network.prefixlen + 8, network.max_prefixlen)
+            size = 1 << (network.max_prefixlen - length)
             first = (int(network.network_address) + turn * size) % (1 << network.max_prefixlen)
-            return f"{type(network.network_address)(first)}/{network.prefixlen}"
+            return f"{type(network.network_address)(first)}/{length}"
     head = text.rstrip("*")
     return f"{head}{turn}{text[len(head) :]}"
