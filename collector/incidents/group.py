@@ -38,6 +38,8 @@ HEAL_MS = 24 * 3_600_000
 TIDY_S = 600.0
 DAY_MS = 86_400_000
 
+Earlier = dict[str, list[Incident]]
+
 
 class Group:
     """``step`` for one thread."""
@@ -97,43 +99,56 @@ class Group:
     def _place_all(self, news: News) -> Transient | None:
         """Key by key; what came in a storm together at the end. What the store could not take is told at the end."""
         failed: Transient | None = None
+        earlier = self._earlier() if news.alerts else {}
         storms: dict[str, list[Record]] = {}
         for key, alerts in grouping.by_key(news.alerts).items():
             try:
                 if whole := self._storm(key, alerts, news):
                     storms.setdefault(whole, []).extend(alerts)
                 else:
-                    self._place(key, alerts, news)
+                    self._place(key, alerts, news, earlier)
             except Transient as error:
                 failed = error
             except (TengwangError, ValueError, TypeError, KeyError) as error:
                 self._fault(alerts, error)
         for whole, alerts in storms.items():
             try:
-                self._place(whole, sorted(alerts, key=lambda r: (grouping.happened(r.doc), r.id)), news)
+                self._place(whole, sorted(alerts, key=lambda r: (grouping.happened(r.doc), r.id)), news, earlier)
             except Transient as error:
                 failed = error
             except (TengwangError, ValueError, TypeError, KeyError) as error:
                 self._fault(alerts, error)
         return failed
 
+    def _earlier(self) -> Earlier:
+        """The incidents that are over, by their keys: an alert that one of them has is not a new one's."""
+        made: Earlier = {}
+        for incident in self._desk.docket.all():
+            if not lifecycle.is_open(incident):
+                for key in (incident.key, *incident.keys):
+                    made.setdefault(key, []).append(incident)
+        return made
+
     def _fault(self, alerts: Sequence[Record], error: Exception) -> None:
         self._report.count("tengwang_alerts_not_grouped_total", len(alerts))
         self._report.error("group", f"{alerts[0].id}: {type(error).__name__}: {error}")
 
-    def _place(self, key: str, alerts: Sequence[Record], news: News) -> None:
+    def _place(self, key: str, alerts: Sequence[Record], news: News, earlier: Earlier) -> None:
         """These alerts of one key into the incident that takes them, or into a new one."""
         window = max(self._quiet_ms(alerts), self._reopen_ms)
         for _ in range(TRIES):
             name, version = self._pointer(key)
             found = self._following(name) if name else None
+            if others := [one for one in earlier.get(key, ()) if found is None or one.id != found.id]:
+                alerts = grouping.unseen(others, alerts)
             if found is not None and grouping.takes(found, window, news.now_ms):
-                self._join(found, alerts, news)
+                if alerts:
+                    self._join(found, alerts, news)
                 return
             if found is not None and news.again:
-                alerts = grouping.unseen(found, alerts)
-                if not alerts:
-                    return  # all of it belongs to an incident that was over long ago
+                alerts = grouping.unseen([found], alerts)
+            if not alerts:
+                return  # all of it belongs to incidents that were over long ago
             new = name
             if found is not None or not name or self._desk.get(name) is not None:
                 new = incident_id(key, alerts[0].id)
@@ -167,10 +182,10 @@ class Group:
         back = found.state is not State.FALSE_POSITIVE
 
         def change(incident: Incident) -> Incident:
-            some = grouping.unseen(incident, alerts) if news.again else alerts
+            some = grouping.unseen([incident], alerts) if news.again else alerts
             inventory, raising = self._desk.inventory(), self._desk.raising
             after = grouping.joined(incident, some, news.now_ms, inventory, raising, back)
-            if news.again and len(some) < len(alerts):
+            if news.again and len(some) < len(alerts) and not grouping.whole(after):
                 after = self._counted(after, alerts)
             return self._suppressed(after, news.now_ms) if after.state is not incident.state else after
 
@@ -233,7 +248,7 @@ class Group:
             return whole
         if news.again and (name := self._desk.docket.pointer(whole)[0]):
             found = self._following(name)
-            if found is not None and not grouping.unseen(found, alerts):
+            if found is not None and not grouping.unseen([found], alerts):
                 return whole
         return ""
 

@@ -163,10 +163,20 @@ def joined(
     return after
 
 
-def unseen(incident: Incident, alerts: Sequence[Record]) -> list[Record]:
-    """Of alerts that are read again, those that it can not have had: what is not newer than its newest it had."""
-    known = {*incident.recent, *incident.sample}
-    return [a for a in alerts if a.id not in known and happened(a.doc) > incident.last_ms]
+def whole(incident: Incident) -> bool:
+    """Does it know every alert that it has by its id? Only a flood has more than are remembered."""
+    return incident.count <= len({*incident.recent, *incident.sample})
+
+
+def unseen(incidents: Iterable[Incident], alerts: Sequence[Record]) -> list[Record]:
+    """Of alerts that may be read again, those that none of these incidents has.
+
+    Of one with more alerts than it remembers, what is not newer than its newest counts as had.
+    """
+    for incident in incidents:
+        ids, last = {*incident.recent, *incident.sample}, None if whole(incident) else incident.last_ms
+        alerts = [a for a in alerts if a.id not in ids and (last is None or happened(a.doc) > last)]
+    return list(alerts)
 
 
 def takes(incident: Incident, window_ms: int, now_ms: int) -> bool:

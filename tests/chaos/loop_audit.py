@@ -68,10 +68,16 @@ def alert_problems(now: Judged) -> Iterator[str]:
 
 def incident_problems(now: Judged, incidents: Iterable[model.Incident]) -> Iterator[str]:
     """Of every key, its incidents have counted as many alerts as there are."""
-    stored, counted = by_key(now, incidents)
+    every = list(incidents)
+    stored, counted = by_key(now, every)
     for key in sorted({*stored, *counted}):
         if stored[key] != counted[key]:
-            yield f"{stored[key]} alerts of {key} are stored, its incidents count {counted[key]}"
+            told = [
+                f"{i.id[:8]} {i.state.value} {i.count} ({i.first_ms}..{i.last_ms}, reopened {i.reopened})"
+                for i in every
+                if i.key == key
+            ]
+            yield f"{stored[key]} alerts of {key} are stored, its incidents count {counted[key]}: {'; '.join(told)}"
 
 
 def by_key(now: Judged, incidents: Iterable[model.Incident]) -> tuple[Counter[str], Counter[str]]:

@@ -354,3 +354,19 @@ def test_records_tell_the_times_and_hold_the_whole(bench: Bench) -> None:
     ]
     assert len(found) == 4
     assert isinstance(Record(Kind.INCIDENT, found[0].id, newest), Record)
+
+
+def test_what_is_sent_again_after_its_incident_was_over_is_not_the_next_ones(bench: Bench) -> None:
+    """An agent that got no answer sends again, and a clock that jumps makes an incident look long over."""
+    first = [alert("a", NOW + n, n) for n in range(3)]
+    bench.give(*first)
+    bench.desk.docket.change(
+        bench.only().id, lambda one: msgspec.structs.replace(one, state=State.CLOSED, closed_ms=NOW + 10)
+    )
+    bench.clock.ms = NOW + 26 * HOUR
+    second = alert("a", NOW + 20, 9)
+    bench.give(second)
+    for again in (False, True):
+        bench.group.step(News(bench.clock.now_ms(), [*first, second], again=again))
+    counts = {one.id: one.count for one in bench.desk.docket.all(0)}
+    assert sorted(counts.values()) == [1, 3]
