@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -15,5 +15,10 @@ def open_capture(path: Path) -> Iterator[bytes | mmap.mmap]:
         if not file.seek(0, 2):
             yield b""
             return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield data
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        yield data
+    finally:
+        # an array that still looks into it keeps it open until it goes too
+        with suppress(BufferError):
+            data.close()

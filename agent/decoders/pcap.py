@@ -1,4 +1,4 @@
-"""Capture files: pcap of either byte order, microseconds or nanoseconds, Ethernet. Pure.
+"""Capture files: pcap of either byte order, microseconds or nanoseconds. Pure.
 
 Format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html. A 24-byte header, then per packet 16 bytes
 (seconds, fraction, captured length, length on the wire) and the captured bytes.
@@ -12,9 +12,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from agent.decoders.window import Window
 from telemetry.errors import Permanent
 
+SECOND = 1_000_000_000
 ETHERNET = 1
+HEADER = 24
 MAX_CAPTURED = 262_144
 """libpcap's own bound on one packet."""
 MAGIC = {
@@ -25,31 +28,76 @@ MAGIC = {
 }
 
 
+class Form(msgspec.Struct, frozen=True):
+    """What the file's header says: byte order, nanoseconds of a unit of the fraction, link type."""
+
+    order: str
+    unit: int
+    link: int
+
+
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One captured packet: nanoseconds since 1970 UTC, bytes on the wire, bytes captured."""
+    """One captured packet: nanoseconds since 1970 UTC, bytes on the wire, bytes captured, link type."""
 
     time_ns: int
     length: int
     frame: bytes
+    link: int = ETHERNET
 
 
 def records(data: bytes | mmap.mmap) -> Iterator[Record]:
-    """Every packet in order. Raises Permanent where the file stops being a capture; what came before was given."""
-    form = MAGIC.get(bytes(data[:4]))
-    if form is None or len(data) < 24:
-        raise Permanent("not_pcap", "no pcap header (pcapng is not read: convert with editcap -F pcap)")
-    order, unit = form
-    link = struct.unpack_from(order + "I", data, 20)[0] & 0x0FFFFFFF
-    if link != ETHERNET:
+    """Every Ethernet frame in order. Raises Permanent where the file stops being one; what came before was given."""
+    window = Window((data,))
+    if (link := form(window).link) != ETHERNET:
         raise Permanent("not_ethernet", f"link type {link}")
-    head = struct.Struct(order + "IIII")
-    at, end = 24, len(data)
-    while at < end:
-        if end - at < head.size:
-            raise Permanent("short_file", f"{end - at} bytes where a packet header should be")
-        seconds, fraction, captured, length = head.unpack_from(data, at)
-        at += head.size
-        if captured > MAX_CAPTURED or captured > end - at:
-            raise Permanent("short_file", f"a packet of {captured} bytes, {end - at} left")
-        yield Record(seconds * 1_000_000_000 + fraction * unit, length, bytes(data[at : at + captured]))
+    yield from read(window)
+
+
+def form(window: Window) -> Form:
+    """Raises Permanent where no pcap file begins here."""
+    window.more(0, HEADER)
+    head = bytes(window.data[:HEADER])
+    if len(head) < HEADER or head[:4] not in MAGIC:
+        raise Permanent("not_pcap", f"no pcap header; the file begins with {head[:4].hex() or 'nothing'}")
+    order, unit = MAGIC[head[:4]]
+    # the upper six bits tell of a frame check sequence
+    return Form(order, unit, int(struct.unpack_from(order + "I", head, 20)[0]) & 0x03FFFFFF)
+
+
+def read(window: Window) -> Iterator[Record]:
+    """Every packet in order, from the file's first byte."""
+    kind = form(window)
+    unpack, unit, link = struct.Struct(kind.order + "IIII").unpack_from, kind.unit, kind.link
+    at, data = HEADER, window.data
+    end = len(data)
+    while True:
+        if end - at < 16:
+            at, data = window.more(at, 16), window.data
+            end = len(data)
+            if end - at < 16:
+                break
+        seconds, fraction, captured, length = unpack(data, at)
+        if captured > end - at - 16:
+            if captured > MAX_CAPTURED:
+                break
+            at, data = window.more(at, 16 + captured), window.data
+            end = len(data)
+        if captured > MAX_CAPTURED or captured > end - at - 16:
+            break
+        at += 16
+        yield Record(seconds * SECOND + fraction * unit, length, bytes(data[at : at + captured]), link)
         at += captured
+    finish(window, at, kind)
+
+
+def finish(window: Window, at: int, kind: Form) -> None:
+    """Where no whole packet is left. Raises Permanent where that is not the end of the file."""
+    left = len(window.data) - at
+    if left >= 16:
+        captured = struct.unpack_from(kind.order + "IIII", window.data, at)[2]
+        if captured > MAX_CAPTURED:
+            window.fail("bad_packet", at, f"a packet of {captured} bytes; {MAX_CAPTURED} is the most")
+        window.fail("short_file", at, f"a packet of {captured} bytes, {left - 16} left")
+    if left:
+        window.fail("short_file", at, f"{left} bytes where a packet header should be")
+    window.end()

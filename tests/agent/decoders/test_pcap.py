@@ -46,7 +46,7 @@ def test_any_bytes_give_records_or_permanent(data: bytes, form: tuple[str, int])
         (file_of("<", 1000, [], link=101), "not_ethernet"),
         (file_of("<", 1000, [b"frame"])[:-1], "short_file"),
         (file_of("<", 1000, []) + bytes(7), "short_file"),
-        (file_of("<", 1000, []) + struct.pack("<IIII", 0, 0, 1 << 31, 0) + bytes(99), "short_file"),
+        (file_of("<", 1000, []) + struct.pack("<IIII", 0, 0, 1 << 31, 0) + bytes(99), "bad_packet"),
     ],
 )
 def test_what_is_no_capture_is_refused_with_the_reason(data: bytes, reason: str) -> None:
