@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
+WORKERS ?= 2
 RUN_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -17,7 +18,7 @@ run: $(VENV)/.run ## one collector with the embedded store and one local agent; 
 
 test: $(VENV)/.dev ## install what the tests need, start Elasticsearch, run everything (TESTS=path narrows it)
 	@$(BIN)/python tests/setup.py
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 lint: $(VENV)/.dev ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -35,7 +36,7 @@ chaos: $(VENV)/.dev ## random faults: make chaos FAULTS=100 SEED=n (root)
 	@$(BIN)/python tests/setup.py
 	@$(BIN)/python -m tests.chaos --faults $(or $(FAULTS),100) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/.dev ## one benchmark: make bench NAME=collector|console|detect|first-run|...
+bench: $(VENV)/.dev ## one benchmark: make bench NAME=alert-latency|collector|console|detect|first-run|...
 	@$(BIN)/python tests/setup.py
 	@$(BIN)/python -m tests.bench $(NAME)
 

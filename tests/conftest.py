@@ -68,6 +68,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(why)
 
 
+LAB = ("e2e", "chaos", "lab")
+"""Folders whose tests take the whole machine's attention: never two of them at once."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For ``-n 2 --dist loadgroup``: the tests of a file stay together, those in the lab too, and they begin first."""
+    here = Path(__file__).parent
+    alone = []
+    for item in items:
+        folder = item.path.relative_to(here).parts[0]
+        alone.append(folder in LAB)
+        item.add_marker(pytest.mark.xdist_group("lab" if folder in LAB else item.nodeid.partition("::")[0]))
+    items[:] = [i for i, is_lab in zip(items, alone, strict=True) if is_lab] + [
+        i for i, is_lab in zip(items, alone, strict=True) if not is_lab
+    ]
+
+
 @pytest.fixture(scope="session")
 def elasticsearch() -> Iterator[elasticsearch_part.Cluster]:
     """One node without TLS, shared by the whole run: each test takes an index prefix of its own."""
