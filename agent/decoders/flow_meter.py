@@ -41,6 +41,14 @@ class FlowMeter:
             yield left
 
     def _take(self, batch: Batch) -> Iterator[Records]:
+        now = int(batch.times_ns[0])
+        # before these packets count: what was silent until now is over, whoever speaks now.
+        # Also where time went back by more: the capture's clock was set
+        if abs(now - self._swept) >= TICK_NS:
+            self._swept = now
+            over = self._table.expire(now)
+            if len(over):
+                yield over
         columns = decode(batch)
         self.packets += len(batch)
         if columns.skipped:
@@ -48,13 +56,6 @@ class FlowMeter:
         if columns.odd:
             self.odd += columns.odd
         self.table_full += self._table.add(columns, batch.times_ns)
-        now = int(batch.times_ns.max())
-        # also where time went back by more: the capture's clock was set
-        if abs(now - self._swept) >= TICK_NS:
-            self._swept = now
-            over = self._table.expire(now)
-            if len(over):
-                yield over
 
     def _parts(self, batch: Batch) -> Iterator[Batch]:
         """The batch, cut where a tick is over."""
