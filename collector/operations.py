@@ -123,25 +123,27 @@ class Operations:
     def step(self) -> None:
         """Look once. What the operations' thread does at every beat; tests call it by hand."""
         self._moved = self._clock.monotonic()
-        taken, overflowed = self._feed.take()
+        waiting = self._feed.take()
         if not self._lease.leading:
             self._term = 0
             return
         if not self._standing.writable:
-            if taken or overflowed:
+            if any(waiting):
                 self._fall_behind()
             return
         try:
             self._clock_notes.saw(self._clock.now_ms())  # parts store alerts of their own
             if self._term != self._lease.term:
                 self._begin()
-            if overflowed:
+            if waiting.overflowed:
                 self._report.count("tengwang_operations_overflows_total")
                 self._fall_behind()
             if self._behind:
                 self._go_through(self._catch_up.everything(), again=True)
                 self._behind = False
-            self._hand_over(taken)
+            self._hand_over(waiting.new)
+            if waiting.repeated:
+                self._hand_over(waiting.repeated, again=True)
             self._go_through(self._catch_up.of_others())
             self._save_now_and_then()
         except Stopped:
@@ -202,11 +204,11 @@ class Operations:
             mark(marks, new)
         self._catch_up.advance(marks)
 
-    def _hand_over(self, taken: list[Record]) -> None:
+    def _hand_over(self, taken: list[Record], again: bool = False) -> None:
         new = self._known.new(taken)
         for start in range(0, max(len(new), 1), MAX_AT_ONCE):
             some = new[start : start + MAX_AT_ONCE]
-            self._pass(some)
+            self._pass(some, again)
             self._catch_up.note(some)
 
     def _pass(self, records: Sequence[Record], again: bool = False) -> None:

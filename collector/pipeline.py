@@ -245,7 +245,7 @@ class Pipeline:
             delivery.answer.tell(ack)
 
     def _store_all(self, taken: Sequence[Taken], bodies: Sequence[Record]) -> list[wire.Ack]:
-        judged: list[Record] = []
+        judged: dict[bool, list[Record]] = {}
         duplicates: dict[bool, int] = {}
         refused: dict[str, str] = {}
         for repeat in (False, True):
@@ -254,7 +254,7 @@ class Pipeline:
             asides = [record for t in some for record in self._new_asides(t)]
             raised = [record for t in some for record in self._judge(t.records)]
             records += raised
-            judged += raised
+            judged[repeat] = raised
             if not repeat:
                 asides += bodies
             if records or asides:
@@ -263,8 +263,9 @@ class Pipeline:
                 refused.update(self._set_refused_aside(written))
         made = [self._settle(t, refused) for t in taken]
         self._ledgers.save()
-        self._feed.offer(judged)
-        self._tell(taken, judged, sum(duplicates.values()))
+        for repeat, raised in judged.items():
+            self._feed.offer(raised, repeat)
+        self._tell(taken, [record for raised in judged.values() for record in raised], sum(duplicates.values()))
         return made
 
     def _new_asides(self, taken: Taken) -> list[Record]:

@@ -100,13 +100,24 @@ def test_what_the_own_pipeline_stored_is_seen_once(store: Store) -> None:
     assert side.sees.begun == 1
 
 
+def test_what_an_agent_sent_again_is_given_as_maybe_had(store: Store) -> None:
+    side = Side(store)
+    side.advance(1)
+    new, had = side.alert(1), side.alert(2)
+    side.store(new)
+    side.store(had, offered=False)
+    side.bench.feed.offer([had], repeated=True)
+    side.advance(1)
+    assert (sorted(side.sees.ids), side.sees.again) == (sorted([new.id, had.id]), [had.id])
+
+
 def test_without_the_lease_nothing_is_done_and_nothing_piles_up(store: Store) -> None:
     leader, other = Side(store, "c1"), Side(store, "c2")
     leader.advance(1)
     other.advance(1)
     other.store(*[other.alert(n) for n in range(100)])
     other.advance(1)
-    assert (other.sees.steps, other.bench.feed.take()) == (0, ([], False))
+    assert (other.sees.steps, other.bench.feed.take()) == (0, ([], [], False))
 
 
 def test_what_another_collector_stored_is_seen(store: Store) -> None:
