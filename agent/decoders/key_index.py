@@ -1,7 +1,8 @@
 """Keys of fixed size to small dense numbers, many at once: open addressing in arrays. Needs numpy (``fast``). Pure.
 
-Linear probing, full keys compared, at most three of five slots used. A batch is first looked up without a change; only
-keys that are not there are entered. Rows with the same key meet the same slots in step, so whoever comes first in the
+Double hashing, full keys compared, at most two of five slots used: a round over a few rows that are left costs as much
+as one over hundreds, so chains must be short. A batch is first looked up without a change; only keys that are not there
+are entered. Rows with the same key meet the same slots in step, so whoever comes first in the
 batch enters it. When there is room for a part of the new keys, those that came first get it, as one by one they would.
 
 The hash is multilinear with odd multipliers from ``seed``: whoever chooses addresses can not choose slots. Each word is
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 
 Words = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 EMPTY, GONE = -1, -2
 SMALLEST = 1024
-FULL = 0.6
+FULL = 0.4
 HALF = np.uint64(32)
 
 
@@ -37,6 +39,7 @@ class KeyIndex:
         self.keys = np.zeros((0, words), np.uint64)
         self._where = np.zeros(0, np.int32)
         self._free = np.zeros(0, np.int32)
+        self._unused = 0
         self.live = np.zeros(0, np.bool_)
         self.count = 0
         # an empty slot's number is looked up like any other: -2 must be a place
@@ -55,58 +58,73 @@ class KeyIndex:
 
         ``order`` says in which order the rows came, where it is not that of the rows.
         """
-        start = self._hash(keys)
-        numbers, missing = self._look_up(keys, start)
+        mixed = self._mix(keys)
+        numbers, missing = self._look_up(keys, mixed)
         room = self.most - self.count
         if not len(missing) or not room:
             return numbers, missing[:0]
         if len(missing) > room:
             missing = self._first(keys, missing, missing if order is None else order[missing], room)
-        if self._prepare(min(len(missing), room)):
-            start = self._hash(keys)
-        return numbers, self._enter(keys, start, missing, numbers)
+        self._prepare(min(len(missing), room))
+        return numbers, self._enter(keys, mixed, missing, numbers)
 
     def remove(self, numbers: Numbers) -> None:
         """Forget these; each must be live, and be named once."""
         self._slots[self._where[numbers]] = GONE
         self.live[numbers] = False
-        self._free = np.concatenate([self._free, numbers.astype(np.int32)])
+        self._free[self._unused : self._unused + len(numbers)] = numbers
+        self._unused += len(numbers)
         self.count -= len(numbers)
         if not self.count:
             self._slots.fill(EMPTY)
             self._used = 0
 
-    def _hash(self, keys: Words) -> Numbers:
+    def _mix(self, keys: Words) -> Words:
         mixed: Words = (keys ^ (keys >> HALF)) @ self._factors
+        return mixed
+
+    def _start(self, mixed: Words) -> Numbers:
         return (mixed >> np.uint64(64 - self._bits)).view(np.int64)
 
-    def _look_up(self, keys: Words, start: Numbers) -> tuple[Numbers, Numbers]:
+    def _step(self, mixed: Words) -> Numbers:
+        """An odd number: it comes by every slot."""
+        return (mixed >> np.uint64(max(63 - 2 * self._bits, 0)) | np.uint64(1)).view(np.int64)
+
+    def _differs(self, numbers: Numbers, keys: Words) -> Mask:
+        """Whether these are not the numbers of these keys; a number below 0 is that of none."""
+        stored = self._records[numbers].view(np.uint64).reshape(keys.shape)
+        wrong = numbers < 0
+        wrong[np.flatnonzero(stored != keys) // self._width] = True
+        return wrong
+
+    def _look_up(self, keys: Words, mixed: Words) -> tuple[Numbers, Numbers]:
         """Numbers, -1 where the key is not there, and those rows."""
         slots, mask = self._slots, len(self._slots) - 1
-        numbers = slots[start].astype(np.int64)
-        wrong = np.zeros(len(keys), np.bool_)
-        wrong[np.flatnonzero(self.keys[numbers] != keys) // self._width] = True
-        wrong[numbers < 0] = True
-        missing = np.flatnonzero(wrong & (numbers == EMPTY))
-        pending = np.flatnonzero(wrong & (numbers != EMPTY))
+        at = self._start(mixed)
+        numbers = slots[at].astype(np.int64)
+        pending = np.flatnonzero(self._differs(numbers, keys))
         if not len(pending):
-            numbers[missing] = -1
-            return numbers, missing
-        more = [missing]
-        at = start[pending]
-        while len(pending):
-            at = (at + 1) & mask
-            found = slots[at]
-            here = found >= 0
-            here[here] = (self.keys[found[here]] == keys[pending[here]]).all(axis=1)
-            numbers[pending[here]] = found[here]
+            return numbers, pending
+        missing = []
+        found, at, step = numbers[pending], at[pending], self._step(mixed[pending])
+        keys = keys[pending]
+        while True:
             empty = found == EMPTY
-            more.append(pending[empty])
-            going = ~(here | empty)
-            pending, at = pending[going], at[going]
-        missing = np.sort(np.concatenate(more))
-        numbers[missing] = -1
-        return numbers, missing
+            missing.append(pending[empty])
+            going = np.flatnonzero(~empty)
+            pending, keys, step = pending[going], keys[going], step[going]
+            if not len(pending):
+                break
+            at = (at[going] + step) & mask
+            found = slots[at].astype(np.int64)
+            wrong = self._differs(found, keys)
+            here = np.flatnonzero(~wrong)
+            numbers[pending[here]] = found[here]
+            going = np.flatnonzero(wrong)
+            pending, keys, step, at, found = pending[going], keys[going], step[going], at[going], found[going]
+        gone = np.sort(np.concatenate(missing))
+        numbers[gone] = -1
+        return numbers, gone
 
     def _first(self, keys: Words, missing: Numbers, order: Numbers, room: int) -> Numbers:
         """Those of the missing rows whose key is among the first ``room`` new ones."""
@@ -119,60 +137,66 @@ class KeyIndex:
         first: Numbers = missing[came[numbers] <= last]
         return first
 
-    def _prepare(self, coming: int) -> bool:
-        """Make room for so many keys; whether places have changed."""
+    def _prepare(self, coming: int) -> None:
+        """Make room for so many keys."""
         wanted = self.count + coming
         if wanted > self.capacity:
             self._grow(min(max(wanted, self.capacity * 2), self.most))
         if self._used + coming <= FULL * len(self._slots):
-            return False
-        while wanted > FULL * (1 << self._bits):
-            self._bits += 1
+            return
         # half as many again as must be: not to do this for every batch
-        if wanted * 1.5 > FULL * (1 << self._bits):
+        while wanted * 1.5 > FULL * (1 << self._bits):
             self._bits += 1
         self._slots = np.full(1 << self._bits, EMPTY, np.int32)
-        self._used = 0
         known = np.flatnonzero(self.live)
-        pending, at, mask = known, self._hash(self.keys[known]), len(self._slots) - 1
+        mixed = self._mix(self.keys[known])
+        pending, at, step, mask = known, self._start(mixed), self._step(mixed), len(self._slots) - 1
         while len(pending):
             free = np.flatnonzero(self._slots[at] == EMPTY)
             self._slots[at[free]] = pending[free]
             stays = self._slots[at] == pending
             self._where[pending[stays]] = at[stays]
-            pending, at = pending[~stays], (at[~stays] + 1) & mask
+            going = np.flatnonzero(~stays)
+            pending, step = pending[going], step[going]
+            at = (at[going] + step) & mask
         self._used = len(known)
-        return True
 
-    def _enter(self, keys: Words, start: Numbers, pending: Numbers, numbers: Numbers) -> Numbers:
+    def _enter(self, keys: Words, mixed: Words, pending: Numbers, numbers: Numbers) -> Numbers:
         slots, mask = self._slots, len(self._slots) - 1
-        at, entered = start[pending], []
+        mixed, keys = mixed[pending], keys[pending]
+        at, step, entered = self._start(mixed), self._step(mixed), []
         while len(pending):
-            found = slots[at]
+            found = slots[at].astype(np.int64)
             empty = np.flatnonzero(found == EMPTY)
             if len(empty):
                 places, claims = at[empty], np.arange(len(empty), dtype=np.int32)
                 slots[places[::-1]] = claims[::-1]
                 won = empty[slots[places] == claims]
-                fresh = self._free[len(self._free) - len(won) :][::-1].astype(np.int64)
-                self._free = self._free[: len(self._free) - len(won)]
+                fresh = self._free[self._unused - len(won) : self._unused][::-1].astype(np.int64)
+                self._unused -= len(won)
                 slots[at[won]] = fresh
-                self.keys[fresh] = keys[pending[won]]
+                self.keys[fresh] = keys[won]
                 self._where[fresh] = at[won]
                 self.live[fresh] = True
                 self.count += len(won)
                 self._used += len(won)
                 entered.append(pending[won])
-                found = slots[at]
-            here = found >= 0
-            here[here] = (self.keys[found[here]] == keys[pending[here]]).all(axis=1)
+                found[empty] = slots[places]
+            wrong = self._differs(found, keys)
+            here = np.flatnonzero(~wrong)
             numbers[pending[here]] = found[here]
-            pending, at = pending[~here], (at[~here] + 1) & mask
+            going = np.flatnonzero(wrong)
+            pending, keys, step = pending[going], keys[going], step[going]
+            at = (at[going] + step) & mask
         return np.concatenate(entered) if entered else pending
 
     def _grow(self, capacity: int) -> None:
         before = self.capacity
         self.keys = np.concatenate([self.keys, np.zeros((capacity - before, self._width), np.uint64)])
+        self._records = self.keys.view(f"V{self._width * 8}")[:, 0]
         self._where = np.concatenate([self._where, np.zeros(capacity - before, np.int32)])
         self.live = np.concatenate([self.live, np.zeros(capacity - before, np.bool_)])
-        self._free = np.concatenate([np.arange(capacity - 1, before - 1, -1, dtype=np.int32), self._free])
+        unused = np.arange(capacity - 1, before - 1, -1, dtype=np.int32)
+        free = self._free[: self._unused]
+        self._free = np.concatenate([unused, free, np.zeros(capacity - len(unused) - len(free), np.int32)])
+        self._unused = len(unused) + len(free)

@@ -71,7 +71,7 @@ def test_addresses_that_differ_in_their_last_bytes_do_not_meet() -> None:
     """The last byte of an address is the top of a word, where a product alone would carry nothing down."""
     keys = np.array([[a << 56, b << 56, 0, 0] for a in range(128) for b in range(128)], np.uint64)
     index = KeyIndex(4, 20_000, 7)
-    start = index._hash(keys)
+    start = index._start(index._mix(keys))
     assert len(np.unique(start)) > 0.5 * min(len(keys), len(index._slots))
     numbers, _ = index.find(keys)
     assert len(set(numbers.tolist())) == len(keys)
