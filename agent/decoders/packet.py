@@ -45,7 +45,11 @@ def decode(frame: bytes, length: int, vlan: int = 0) -> Header | None:
     """
     if len(frame) < 14:
         raise Permanent("short_frame", f"{len(frame)} bytes")
-    kind, at = frame[12] << 8 | frame[13], 14
+    return decode_tagged(frame[12] << 8 | frame[13], frame, 14, length, vlan)
+
+
+def decode_tagged(kind: int, frame: bytes, at: int, length: int, vlan: int = 0) -> Header | None:
+    """What an ethertype says is at ``at``, behind any VLAN tags. Raises Permanent where it is malformed."""
     while kind in TAGS:
         if len(frame) < at + 4:
             raise Permanent("short_tag", f"{len(frame)} bytes")

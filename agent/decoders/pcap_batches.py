@@ -1,9 +1,9 @@
-"""A pcap file as batches of packets. Needs numpy (the extra ``fast``). Pure.
+"""A capture file, pcap or pcapng, as batches of packets. Needs numpy (the extra ``fast``). Pure.
 
 Where a packet begins is known only from the one before it, so a plain walk takes one step a packet. Here a thousand
 chains are walked in lockstep: each begins at a place that looks like a packet header, and ends where the next begins.
 A guess can be wrong and costs nothing but time: a chain counts only if the one before it, which is known to be true,
-arrives exactly at its first header. What no chain covers is walked step by step.
+arrives exactly at its first header. What no chain covers is walked step by step. (A pcapng is walked plainly.)
 
 Measured (1 M packets of 107 bytes, in memory): 0.10 us of CPU a packet, where the plain walk with its copy took 1.1.
 """
@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.decoders import pcap
+from agent.decoders import pcap, pcapng
 from agent.decoders.batch import Batch
 from agent.decoders.window import Window
+from telemetry.errors import Permanent
 
 PACKETS = 8192
 """Of a batch, at most."""
@@ -30,6 +31,8 @@ SEGMENT = 32 << 10
 """Bytes from one guess to the next."""
 FEWEST = 24
 """Chains for which a step in lockstep costs less than a plain step for each."""
+GATHERED = 4 << 20
+"""Bytes of a batch of what comes one by one."""
 CHECK_EVERY = 8
 HEAD = 16
 
@@ -48,6 +51,44 @@ def batches_of(pieces: Iterable[bytes], most: int = PACKETS) -> Iterator[Batch]:
 
 def read(window: Window, most: int = PACKETS) -> Iterator[Batch]:
     """From the file's first byte."""
+    window.more(0, len(pcapng.MAGIC))
+    if window.data[: len(pcapng.MAGIC)] == pcapng.MAGIC:
+        return _gathered(pcapng.read(window), most)
+    return _pcap(window, most)
+
+
+def _gathered(records: Iterator[pcap.Record], most: int) -> Iterator[Batch]:
+    """Batches of what comes one by one; each has one link type and GATHERED bytes at most."""
+    held: list[pcap.Record] = []
+    size = 0
+    try:
+        for record in records:
+            if held and (record.link != held[0].link or len(held) >= most or size >= GATHERED):
+                yield _joined(held)
+                held, size = [], 0
+            held.append(record)
+            size += len(record.frame)
+    except Permanent:
+        if held:
+            yield _joined(held)
+        raise
+    if held:
+        yield _joined(held)
+
+
+def _joined(records: list[pcap.Record]) -> Batch:
+    captured = np.array([len(record.frame) for record in records], np.int64)
+    return Batch(
+        data=np.frombuffer(b"".join(record.frame for record in records), np.uint8),
+        starts=np.cumsum(captured) - captured,
+        captured=captured,
+        lengths=np.array([record.length for record in records], np.int64),
+        times_ns=np.array([record.time_ns for record in records], np.int64),
+        link=records[0].link,
+    )
+
+
+def _pcap(window: Window, most: int) -> Iterator[Batch]:
     form, at = pcap.form(window), pcap.HEADER
     walk, found = _Walk(window.data, form), True
     while True:

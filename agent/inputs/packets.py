@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from agent import capture
-from agent.capture_file import open_capture
-from agent.decoders import bpf, flows, packet, pcap
+from agent import capture, capture_file
+from agent.decoders import bpf, captures, flows, links, packet, pcap
 from agent.input import Context
 from agent.losses import Losses
 from agent.vantage import Vantage
@@ -53,14 +53,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ring: Annotated[
         int, msgspec.Meta(description="Bytes of the ring shared with the kernel", ge=131_072, le=1 << 30)
     ] = 2 << 20
-    file: Annotated[str, msgspec.Meta(description="Read this pcap file instead of the interfaces")] = ""
+    file: Annotated[
+        str,
+        msgspec.Meta(
+            description="Read this capture instead of the interfaces: pcap or pcapng, plain or compressed (gzip, zstd, "
+            "xz); - is standard input"
+        ),
+    ] = ""
 
 
 def build(config: Config, context: Context) -> PacketsInput:
     """Raises Blind without CAP_NET_RAW, ConfigError where the file is not there."""
     if not config.file:
         capture.require()
-    elif not Path(config.file).is_file():
+    elif config.file != capture_file.STANDARD_INPUT and (not Path(config.file).exists() or Path(config.file).is_dir()):
         raise ConfigError.one(config.file, "there is no such capture file", "option file of input packets")
     return PacketsInput(config, context)
 
@@ -81,16 +87,24 @@ class PacketsInput:
         self._taken = 0
         self._compared_ns = self._shift = 0
         self._file_read = False
+        self._stop = threading.Event()
+        if config.file:
+            # one round, however long it takes
+            self.interval = 3600.0
 
     async def collect(self) -> None:
         """Until cancelled; a capture file is read once, and then there is nothing more to come."""
         if not self._config.file:
             await self._live()
-        elif self._file_read:
-            await asyncio.Event().wait()
-        else:
+        elif not self._file_read:
             self._file_read = True
-            await self._read_file()
+            reading = asyncio.get_running_loop().run_in_executor(None, self._read_file)
+            try:
+                await asyncio.shield(reading)
+            finally:
+                # the table is this thread's again only when the other one is done with it
+                self._stop.set()
+                await reading
 
     def close(self) -> None:
         """Flows that are not over yet are told as far as they went: what was counted is never thrown away."""
@@ -197,22 +211,21 @@ class PacketsInput:
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
 
-    async def _read_file(self) -> None:
-        """Expiry goes by the capture's own times. What follows a fault in the file is not read."""
+    def _read_file(self) -> None:
+        """Expiry goes by the capture's own times. What follows a fault in the file is not read. Blocks."""
         report = self._context.report
         try:
-            with open_capture(Path(self._config.file)) as data:
-                await self._read_records(pcap.records(data))
+            self._read_records(captures.records(capture_file.pieces(self._config.file, self._stop.is_set)))
         except Permanent as error:
             report.count("tengwang_input_refused_total", input="packets", reason=error.reason)
             report.warn("packets.file", f"{self._config.file}: {error}")
-        await self._tell(self._table.flush())
+        self._export(self._table.flush())
 
-    async def _read_records(self, records: Iterable[pcap.Record]) -> None:
+    def _read_records(self, records: Iterable[pcap.Record]) -> None:
         swept = 0
         for record in records:
             try:
-                header = packet.decode(record.frame, record.length)
+                header = links.decode(record.link, record.frame, record.length)
             except Permanent as error:
                 self._skip(error.reason)
                 continue
@@ -222,4 +235,8 @@ class PacketsInput:
             self._table.add(header, record.time_ns, "", lambda _: "unknown")
             if record.time_ns - swept >= flows.SECOND:
                 swept = record.time_ns
-                await self._tell(self._table.expire(swept))
+                self._export(self._table.expire(swept))
+
+    def _export(self, exports: Iterable[flows.Export]) -> None:
+        for export in exports:
+            self._context.emit(flows.to_event(export, self._config.sampling))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.decoders import pcap, pcap_batches
+from agent.decoders import captures, pcap, pcap_batches
 from agent.decoders.batch import Batch
-from agent.decoders.window import Window
 from telemetry.errors import Permanent
 from tests.agent.inputs.pair import ROOT
 
@@ -41,8 +41,8 @@ def outcome(found: Iterable[pcap.Record]) -> tuple[list[pcap.Record], str]:
 def agree(data: bytes, piece: int = 97) -> tuple[list[pcap.Record], str]:
     """Batches say what the plain walk says, in one piece and in many."""
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
-    plain = outcome(pcap.read(Window((data,))))
-    assert outcome(pcap.read(Window(pieces))) == plain
+    plain = outcome(captures.records((data,)))
+    assert outcome(captures.records(pieces)) == plain
     assert outcome(of(pcap_batches.batches(data))) == plain
     assert outcome(of(pcap_batches.batches_of(pieces))) == plain
     return plain
@@ -66,7 +66,7 @@ def file_of(form: tuple[str, int], packets: Iterable[tuple[int, int, bytes]], li
 
 
 @st.composite
-def captures(draw: st.DrawFn) -> bytes:
+def files(draw: st.DrawFn) -> bytes:
     """Some with packets that hold what looks like packet headers, so that guesses go wrong; some cut or damaged."""
     form = draw(st.sampled_from(sorted(MAGIC)))
     false = struct.pack(form[0] + "IIII", START, 0, 20, 60)
@@ -82,7 +82,7 @@ def captures(draw: st.DrawFn) -> bytes:
     return bytes(data[: len(data) - draw(st.integers(0, 40))])
 
 
-@given(captures(), st.integers(10, 5000))
+@given(files(), st.integers(10, 5000))
 @pytest.mark.usefixtures("small")
 def test_the_chains_find_what_the_plain_walk_finds(data: bytes, piece: int) -> None:
     agree(data, piece)
@@ -124,9 +124,19 @@ def test_most_chains_of_an_ordinary_file_are_accepted(monkeypatch: pytest.Monkey
     assert sum(stepped) < 2000
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "tests" / "captures").glob("*.pcap")))
+@pytest.mark.parametrize(
+    "name", sorted(map(str, (ROOT / "tests" / "captures").rglob("*.pcap*"))), ids=lambda n: Path(n).name
+)
 @pytest.mark.usefixtures("small")
 def test_real_captures(name: str) -> None:
-    found, fault = agree((ROOT / "tests" / "captures" / name).read_bytes())
+    found, fault = agree(Path(name).read_bytes())
     assert found
     assert not fault
+
+
+def test_a_pcapng_gives_what_came_before_its_fault() -> None:
+    data = (ROOT / "tests" / "captures" / "links" / "several.pcapng").read_bytes()
+    found, fault = agree(data[:-30])
+    assert len(found) > 70
+    assert {record.link for record in found} == {1, 101}
+    assert "short_file: at byte" in fault

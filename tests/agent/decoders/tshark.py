@@ -21,3 +21,9 @@ def fields(capture: Path, *names: str) -> list[tuple[str, ...]]:
     command = [program("tshark"), "-r", str(capture), "-T", "fields", "-E", "separator=|", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True, errors="replace")
     return [tuple(line.split("|")) for line in done.stdout.splitlines()]
+
+
+def run(name: str, *words: str) -> str:
+    """What a program of the same package says."""
+    done = subprocess.run([program(name), *words], capture_output=True, text=True, check=True, errors="replace")
+    return done.stdout
