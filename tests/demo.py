@@ -273,7 +273,7 @@ def _trouble(now: int) -> Iterator[Event]:
     rogue.update(
         {
             "source.ip": "fe80::bad:1",
-            "source.mac": "02-00-00-00-BA-D1",
+            "source.mac": "02:00:00:00:ba:d1",
             "destination.ip": "ff02::1",
             "network.type": "ipv6",
             "tengwang.ndp.type": "router_advertisement",

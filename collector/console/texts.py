@@ -9,6 +9,13 @@ from collections.abc import Mapping
 
 from collector.console import texts_incidents, texts_oncall
 
+ONE: Mapping[str, str] = {
+    "{n} addresses": "{n} address",
+    "{n} alerts": "{n} alert",
+    "{n} packets met": "{n} packet met",
+    "{n} rules": "{n} rule",
+}
+"""English of one thing, where ``n`` is 1."""
 ZH: Mapping[str, str] = {
     **texts_incidents.ZH,
     **texts_oncall.ZH,

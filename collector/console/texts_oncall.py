@@ -20,6 +20,7 @@ ZH: Mapping[str, str] = {
     "Person": "人员",
     "Incident": "事件",
     "Last error": "最近错误",
+    "no notifier is configured": "没有配置任何通知通道",
     "Send again": "重新发送",
     "Seen to": "已处理",
     "Stand-ins": "代班安排",

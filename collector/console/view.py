@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from collector.console.texts import ZH
+from collector.console.texts import ONE, ZH
 from collector.site import Who
 from collector.views.moment import moment
 from telemetry.clock import EPOCH
@@ -47,6 +47,8 @@ class View:
 
     def t(self, english: str, **values: object) -> str:
         """A text of the catalogue in the reader's language; the English text is its own key. Data stays as it is."""
+        if not self.zh and str(values.get("n")) == "1":
+            english = ONE.get(english, english)
         text = ZH.get(english, english) if self.zh else english
         return text.format(**values) if values else text
 

@@ -28,7 +28,7 @@ async def test_an_alert_is_an_incident_in_the_list_with_its_unit_and_subject(tmp
         _, text = await me.get("/incidents")
         assert f'href="/incidents/{incident.id}"' in text
         assert "红谷滩区信息中心" in text
-        assert "02-00-00-00-BA-D1" in text
+        assert "02:00:00:00:ba:d1" in text
         _, text = await me.get("/incidents?state=closed")
         assert incident.id not in text
         status, _ = await me.get("/incidents?state=nonsense")

@@ -25,6 +25,7 @@ SOURCES = sorted(Path(render.__file__).parent.rglob("*.py"))
 CJK = re.compile(r"[\u4e00-\u9fff]")
 SAME_IN_BOTH = {"CPU"}
 NAMED_BY_DATA = {
+    "no notifier is configured",
     *(role.value for role in Role),
     *(presence.value for presence in Presence),
     *(sight.value for sight in Sight),
