@@ -88,9 +88,12 @@ def by_key(now: Judged, incidents: Iterable[model.Incident]) -> tuple[Counter[st
     return Counter(str(found.doc.get(KEY, "")) for found in now.alerts.values()), counted
 
 
-def page_problems(kept: Iterable[Page], taken: Counter[str]) -> Iterator[str]:
-    """``taken``: how often the sink was given each key."""
-    known: set[str] = set()
+def page_problems(kept: Iterable[Page], taken: Counter[str], noted: set[str]) -> Iterator[str]:
+    """``taken``: how often the sink was given each key. ``noted``: what the incidents' entries say was sent.
+
+    A page that was settled under a clock set back is soon as old as one that is forgotten.
+    """
+    known = set(noted)
     for page in kept:
         known.add(page.message_id)
         if page.state is PageState.WAITING:
@@ -124,7 +127,7 @@ def problems(store: Store, taken: Counter[str]) -> list[str]:
     return [
         *alert_problems(now),
         *incident_problems(now, incidents),
-        *page_problems(kept, taken),
+        *page_problems(kept, taken, {str(e.data.get("page", "")) for i in incidents for e in i.entries}),
         *order_problems(asked),
     ]
 
