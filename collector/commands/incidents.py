@@ -4,9 +4,16 @@
   tengwang incidents list --state closed --since 30d --json
   tengwang incidents show ID                       one, with its clocks and its whole record
   tengwang incidents ack ID
+  tengwang incidents handle ID                     work on it has begun
+  tengwang incidents hand-over ID PERSON           somebody else has it now
   tengwang incidents note ID "the port is 5/12"
   tengwang incidents grade ID relatively_major     a person confirms the grade; its reporting clocks hold
   tengwang incidents close ID --reason "the port was shut"
+  tengwang incidents false-positive ID --reason "a drill"
+  tengwang incidents reopen ID --reason "it is back"
+  tengwang incidents merge ID INTO                 what belongs together is one
+  tengwang incidents split ID ALERT [ALERT ...]    these alerts are an incident of their own
+  tengwang incidents reported ID operator-report   one of its reports was handed in
   tengwang incidents report ID --language en       a draft of the report; what is not known is marked
   tengwang incidents suppress --unit hgt --for 4h --reason "cutover"      a maintenance window: nobody is paged
   tengwang incidents suppressions                  which there are; --end ID ends one now
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
     from collector.incidents.model import Incident
     from collector.services import Services
 
-HELP = "show incidents; acknowledge, note, grade, close, report"
+HELP = "show incidents; acknowledge, handle, hand over, note, grade, close, merge, split, report"
 STATES = ("open", "found", "notified", "acknowledged", "handling", "verifying", "closed", "false_positive", "any")
 GRADES = ("general", "relatively_major", "major", "particularly_major")
 
@@ -44,12 +51,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="one with its record", description="one incident with its whole record")
     show.add_argument("--json", action="store_true", help="for a program")
     ack = actions.add_parser("ack", help="acknowledge", description="somebody has it now")
+    handle = actions.add_parser("handle", help="begin work", description="work on it has begun")
+    hand_over = actions.add_parser("hand-over", help="give it to somebody", description="somebody else has it now")
     note = actions.add_parser("note", help="add a note", description="add a note")
     grade = actions.add_parser("grade", help="confirm the grade", description="confirm the grade")
     close = actions.add_parser("close", help="close", description="close; without a measurement only with a reason")
+    false = actions.add_parser("false-positive", help="nothing was wrong", description="close it: nothing was wrong")
+    reopen = actions.add_parser("reopen", help="found once more", description="one that is over is found once more")
+    merge = actions.add_parser("merge", help="join two", description="what belongs together is one incident")
+    split = actions.add_parser("split", help="part one", description="some of its alerts are an incident of their own")
+    reported = actions.add_parser("reported", help="a report was handed in", description="stop one reporting clock")
     report = actions.add_parser("report", help="draft of the report", description="a draft of the report, on stdout")
-    for action in (show, ack, note, grade, close, report):
+    changing = (ack, handle, hand_over, note, grade, close, false, reopen, merge, split, reported)
+    for action in (show, *changing, report):
         action.add_argument("incident", help="id, or its beginning")
+    hand_over.add_argument("to", help="to whom")
+    for action in (false, reopen):
+        action.add_argument("--reason", required=True, help="why")
+    merge.add_argument("into", help="the incident that stays, or the beginning of its id")
+    split.add_argument("alerts", nargs="+", help="ids of alerts")
+    reported.add_argument("clock", help="which, as show names it")
+    reported.add_argument("--note", default="", help="to whom, and how")
     note.add_argument("text", help="what to note")
     grade.add_argument("grade", choices=GRADES)
     close.add_argument("--reason", default="", help="why it is closed")
@@ -67,7 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     suppress.add_argument("--reason", required=True, help="why")
     windows = actions.add_parser("suppressions", help="show or end them", description="the maintenance windows")
     windows.add_argument("--end", default="", metavar="ID", help="end this one now")
-    for action in (listing, show, ack, note, grade, close, report, suppress, windows):
+    for action in (listing, show, *changing, report, suppress, windows):
         add_home(action)
 
 
@@ -96,15 +118,30 @@ def _change(parts: Services, name: str, arguments: argparse.Namespace) -> Incide
     from collector.attached import who
     from collector.incidents.model import Grade
 
+    desk, by = parts.desk, who()
     match arguments.action:
         case "ack":
-            return parts.desk.acknowledge(name, who())
+            return desk.acknowledge(name, by)
+        case "handle":
+            return desk.handle(name, by)
+        case "hand-over":
+            return desk.hand_over(name, by, arguments.to)
         case "note":
-            return parts.desk.note(name, who(), arguments.text)
+            return desk.note(name, by, arguments.text)
         case "grade":
-            return parts.desk.grade(name, who(), Grade(arguments.grade))
+            return desk.grade(name, by, Grade(arguments.grade))
+        case "false-positive":
+            return desk.false_positive(name, by, arguments.reason)
+        case "reopen":
+            return desk.reopen(name, by, arguments.reason)
+        case "merge":
+            return desk.merge(name, _named(parts, arguments.into), by)
+        case "split":
+            return desk.split(name, arguments.alerts, by)
+        case "reported":
+            return desk.reported(name, by, arguments.clock, arguments.note)
         case _:
-            return parts.desk.close(name, who(), arguments.reason)
+            return desk.close(name, by, arguments.reason)
 
 
 def _suppress(parts: Services, arguments: argparse.Namespace) -> int:

@@ -103,3 +103,34 @@ def test_a_maintenance_window_is_made_listed_and_ended(
     assert "over" in capsys.readouterr().out
     assert run(tmp_path, "suppress", "--for", "4h", "--reason", "of nothing") != 0
     assert found.id
+
+
+def test_handled_handed_over_split_merged_reported_and_opened_again(
+    tmp_path: Path, found: Incident, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = found.id
+    first: list[tuple[str, ...]] = [("ack", old), ("handle", old), ("hand-over", old, "wang")]
+    for words in [*first, ("split", old, found.recent[0])]:
+        assert run(tmp_path, *words) == 0
+    part = capsys.readouterr().err.splitlines()[-1].split()[0]
+    assert part != old
+    then: list[tuple[str, ...]] = [
+        ("merge", part, old),
+        ("grade", old, "relatively_major"),
+        ("reported", old, "operator-report", "--note", "told by telephone"),
+        ("false-positive", old, "--reason", "a drill"),
+        ("reopen", old, "--reason", "it was none"),
+    ]
+    for words in then:
+        assert run(tmp_path, *words) == 0
+    capsys.readouterr()
+    assert run(tmp_path, "show", old, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["incident"]["assignee"], told["incident"]["count"], told["incident"]["reopened"]) == (
+        "wang",
+        3,
+        1,
+    )
+    assert {c["id"]: c["phase"] for c in told["clocks"]}["operator-report"] == "done"
+    did = {entry["action"] for entry in told["history"]}
+    assert did >= {"split", "merged", "report", "reopened"}
