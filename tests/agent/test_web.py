@@ -87,11 +87,11 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (OK + b"Content-Length: 5\r\n\r\nhello and more", b"hello"),
         (OK + b"\r\nuntil the end", b"until the end"),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n", b"hello world"),
-        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"packed"), b"packed"),
+        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"packed", mtime=0), b"packed"),
         (b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK + b"\r\nlate", b"late"),
         (OK + b"Content-Length: 5000\r\n\r\n" + b"x" * 5000, b"x" * 1000),
         (OK + b"Transfer-Encoding: chunked\r\n\r\nfffff\r\n" + b"x" * 5000, b"x" * 1000),
-        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(10_000_000))[:900], bytes(1000)),
+        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(10_000_000, mtime=0))[:900], bytes(1000)),
         (b"HTTP/1.0 204 No Content\r\n\r\nignored", b""),
     ],
 )
