@@ -48,6 +48,7 @@ BINARIES = {
     "prometheus": "prometheus",
     "iproute2": "ip",
     "nftables": "nft",
+    "nfdump": "nfcapd",
 }
 
 

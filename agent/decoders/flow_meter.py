@@ -36,9 +36,7 @@ class FlowMeter:
         for batch in batches:
             for part in self._parts(batch):
                 yield from self._take(part)
-        left = self._table.flush()
-        if len(left):
-            yield left
+        yield from self._table.flush()
 
     def _take(self, batch: Batch) -> Iterator[Records]:
         now = int(batch.times_ns[0])
@@ -46,9 +44,7 @@ class FlowMeter:
         # Also where time went back by more: the capture's clock was set
         if abs(now - self._swept) >= TICK_NS:
             self._swept = now
-            over = self._table.expire(now)
-            if len(over):
-                yield over
+            yield from self._table.expire(now)
         columns = decode(batch)
         self.packets += len(batch)
         if columns.skipped:

@@ -14,7 +14,7 @@ a type stands in the place of its port, and an answer has another one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,8 @@ TUNNELS = 65_536
 PROTOCOLS = {FOUR_IN_SIX: 4, SIX_IN_FOUR: 41, GRE: 47, VXLAN_KIND: 17, TEREDO_KIND: 17}
 KINDS_OF_REST = 512
 UNKNOWN = 0
+AT_ONCE = 65_536
+"""Records given together."""
 Numbers = NDArray[np.int64]
 Direction = Callable[[Words], NDArray[np.uint8]]
 """Asked once a flow, for many keys: a code for each, that the caller knows the meaning of."""
@@ -189,16 +191,24 @@ class FlowTable:
             np.bitwise_or.at(self._extensions, numbers[some], bits[some])
         return len(lost)
 
-    def expire(self, now_ns: int) -> Records:
-        """Take out and give what is over at ``now_ns``."""
+    def expire(self, now_ns: int) -> Iterator[Records]:
+        """Take out and give what is over at ``now_ns``; some at a time, so that a flood's end needs no more memory."""
         first, last = self._ends()
         over = self._index.live & self._over(first, last, now_ns)
         rest = (self._rest.packets != 0) & self._over(self._rest.first_ns, self._rest.last_ns, now_ns)
-        return self._take(np.flatnonzero(over), np.flatnonzero(rest))
+        return self._give(np.flatnonzero(over), np.flatnonzero(rest))
 
-    def flush(self) -> Records:
+    def flush(self) -> Iterator[Records]:
         """Take out and give everything."""
-        return self._take(np.flatnonzero(self._index.live), np.flatnonzero(self._rest.packets))
+        return self._give(np.flatnonzero(self._index.live), np.flatnonzero(self._rest.packets))
+
+    def _give(self, numbers: Numbers, rest: Numbers) -> Iterator[Records]:
+        none = rest[:0]
+        for first in range(0, len(numbers), AT_ONCE):
+            some = numbers[first : first + AT_ONCE]
+            yield self._take(some, rest if first + AT_ONCE >= len(numbers) else none)
+        if len(rest) and not len(numbers):
+            yield self._take(numbers, rest)
 
     def _over(self, first: Numbers, last: Numbers, now_ns: int) -> NDArray[np.bool_]:
         over: NDArray[np.bool_] = last <= now_ns - self._inactive
