@@ -91,7 +91,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK + b"\r\nlate", b"late"),
         (OK + b"Content-Length: 5000\r\n\r\n" + b"x" * 5000, b"x" * 1000),
         (OK + b"Transfer-Encoding: chunked\r\n\r\nfffff\r\n" + b"x" * 5000, b"x" * 1000),
-        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(10_000_000, mtime=0))[:900], bytes(1000)),
+        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(10_000_000), mtime=0)[:900], bytes(1000)),
         (b"HTTP/1.0 204 No Content\r\n\r\nignored", b""),
     ],
 )
