@@ -6,6 +6,7 @@ spool/            agent/spool.py
 state/<input>/    what an input remembers
 work.json         the last work from the collector; holds credentials (0600)
 orders.json       orders that were seen, and those in force (agent/order_memory.py)
+evidence.jsonl    who asked for packets of the evidence ring (state/packets/evidence), and how many were given
 quarantine.jsonl  records that the collector refuses;  aside.jsonl  events that were none; both bounded
 status.sock       answers ``tengwang-agent status``
 """

@@ -9,7 +9,8 @@ from agent.decoders import packet
 from telemetry.errors import Permanent
 
 LOOPBACK, ETHERNET, LOOP, SLL, IPV4, IPV6, SLL2 = 0, 1, 108, 113, 228, 229, 276
-RAW = frozenset({12, 14, 101})
+RAW_IP = 101
+RAW = frozenset({12, 14, RAW_IP})
 """101 in files; 12 and 14 are what some systems write for it."""
 COOKED = {SLL: (16, 14, 2), SLL2: (20, 0, 8)}
 """Length of a Linux cooked header, and where its protocol and its hardware type are."""

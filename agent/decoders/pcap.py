@@ -37,12 +37,14 @@ class Form(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One captured packet: nanoseconds since 1970 UTC, bytes on the wire, bytes captured, link type."""
+    """One captured packet: nanoseconds since 1970 UTC, bytes on the wire, bytes captured, link type; where
+    the file tells it, the name of the interface."""
 
     time_ns: int
     length: int
     frame: bytes
     link: int = ETHERNET
+    interface: str = ""
 
 
 def records(data: bytes | mmap.mmap) -> Iterator[Record]:

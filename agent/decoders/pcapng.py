@@ -24,19 +24,22 @@ MAX_BLOCK = 16 << 20
 """libpcap's bound on one block."""
 MAX_INTERFACES = 4096
 """Of a section; they are held in memory."""
-END, RESOLUTION, OFFSET = 0, 9, 14
+END, NAME, RESOLUTION, OFFSET = 0, 2, 9, 14
+MAX_NAME = 256
+"""Bytes of an interface's name that are kept."""
 MICROSECOND = 6
 LATEST = (1 << 32) * SECOND
 """Times outside those that pcap can tell are a fault of the interface's unit, not of its clock."""
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """Link type, bytes kept of a packet (0 is all), units of time in a second, seconds to add."""
+    """Link type, bytes kept of a packet (0 is all), units of time in a second, seconds to add, name."""
 
     link: int
     snap: int
     units: int
     offset: int
+    name: str
 
 
 class Section(msgspec.Struct):
@@ -112,7 +115,7 @@ def _packet(section: Section, body: bytes, form: str) -> Record:
         raise Permanent("bad_packet", f"a packet of {captured} bytes in {len(body) - 20}")
     interface = _of(section, number)
     time_ns = interface.offset * SECOND + (high << 32 | low) * SECOND // interface.units
-    return Record(min(max(time_ns, 0), LATEST), length, body[20 : 20 + captured], interface.link)
+    return Record(min(max(time_ns, 0), LATEST), length, body[20 : 20 + captured], interface.link, interface.name)
 
 
 def _simple(section: Section, body: bytes, seen: int) -> Record:
@@ -123,7 +126,7 @@ def _simple(section: Section, body: bytes, seen: int) -> Record:
     captured = min(length, interface.snap or length)
     if captured > MAX_CAPTURED or captured > len(body) - 4:
         raise Permanent("bad_packet", f"a packet of {captured} bytes in {len(body) - 4}")
-    return Record(seen, length, body[4 : 4 + captured], interface.link)
+    return Record(seen, length, body[4 : 4 + captured], interface.link, interface.name)
 
 
 def _of(section: Section, number: int) -> Interface:
@@ -136,13 +139,15 @@ def _interface(order: str, body: bytes) -> Interface:
     if len(body) < 8:
         raise Permanent("bad_interface", f"an interface block of {len(body)} bytes")
     link, snap = struct.unpack_from(order + "HxxI", body)
-    units, offset = 10**MICROSECOND, 0
+    units, offset, name = 10**MICROSECOND, 0, ""
     for code, value in _options(order, body, 8):
         if code == RESOLUTION and len(value) == 1:
             units = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
         elif code == OFFSET and len(value) == 8:
             offset = struct.unpack(order + "q", value)[0]
-    return Interface(link, snap, units, offset)
+        elif code == NAME:
+            name = value[:MAX_NAME].rstrip(b"\0").decode("utf-8", "replace")
+    return Interface(link, snap, units, offset, name)
 
 
 def _options(order: str, body: bytes, at: int) -> Iterator[tuple[int, bytes]]:

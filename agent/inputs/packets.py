@@ -17,6 +17,7 @@ import msgspec
 
 from agent import capture, capture_file
 from agent.decoders import bpf, captures, flows, links, packet, pcap
+from agent.evidence_ring import FOLDER, EvidenceRing
 from agent.input import Context
 from agent.losses import Losses
 from agent.vantage import Vantage
@@ -60,6 +61,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "xz); - is standard input"
         ),
     ] = ""
+    evidence_mb: Annotated[
+        int,
+        msgspec.Meta(
+            description="Megabytes of the newest packets kept on disk as evidence; 0 keeps none", ge=0, le=65_536
+        ),
+    ] = 0
+    evidence_payload: Annotated[
+        bool, msgspec.Meta(description="Keep in the evidence what follows the headers too, as far as snap goes")
+    ] = False
 
 
 def build(config: Config, context: Context) -> PacketsInput:
@@ -88,6 +98,10 @@ class PacketsInput:
         self._compared_ns = self._shift = 0
         self._file_read = False
         self._stop = threading.Event()
+        self._ring: EvidenceRing | None = None
+        if config.evidence_mb and not config.file:
+            folder, size = context.state / FOLDER, config.evidence_mb << 20
+            self._ring = EvidenceRing(folder, size, config.evidence_payload, context.clock, context.report)
         if config.file:
             # one round, however long it takes
             self.interval = 3600.0
@@ -115,6 +129,9 @@ class PacketsInput:
             self._losses.tell(at_once=True)
             self._capture.close()
             self._capture = self._reader = None
+        if self._ring:
+            self._ring.close()
+            self._ring = None
         for export in self._table.flush():
             self._context.emit(flows.to_event(export, self._config.sampling))
 
@@ -135,6 +152,8 @@ class PacketsInput:
                     self._open_wide(ring)
                 self._losses.note(ring.lost())
                 self._losses.tell()
+                if self._ring:
+                    self._ring.flush()
                 await self._tell(self._table.expire(self._context.clock.now_ms() * MILLISECOND))
         finally:
             reader.stop()
@@ -152,12 +171,26 @@ class PacketsInput:
             self._shift = away * MILLISECOND if abs(away) > STEP_MS else 0
         self._add(taken, taken.time_ns + self._shift)
 
+    def _keep(self, ring: EvidenceRing, taken: capture.Captured, at_ns: int) -> None:
+        name = self._vantage.names.get(taken.interface, "")
+        if taken.hardware in (bpf.ETHERNET, bpf.LOOPBACK):
+            frame = taken.frame
+            if taken.vlan:
+                # the kernel has taken it off
+                frame = frame[:12] + b"\x81\x00" + taken.vlan.to_bytes(2, "big") + frame[12:]
+            ring.add(at_ns, links.ETHERNET, name, frame, taken.length + len(frame) - len(taken.frame))
+        elif socket.ntohs(taken.protocol) in (packet.IPV4, packet.IPV6):
+            start = max(taken.network, 0)
+            ring.add(at_ns, links.RAW_IP, name, taken.frame[start:], taken.length - start)
+
     def _count(self) -> None:
         if self._taken:
             self._context.report.count("tengwang_packets_taken_total", self._taken)
             self._taken = 0
 
     def _add(self, taken: capture.Captured, at_ns: int) -> None:
+        if self._ring:
+            self._keep(self._ring, taken, at_ns)
         try:
             if taken.hardware in (bpf.ETHERNET, bpf.LOOPBACK):
                 header = packet.decode(taken.frame, taken.length, taken.vlan)

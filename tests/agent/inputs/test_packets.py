@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import zstandard
 
+from agent.decoders import captures
 from agent.input import Context
 from agent.inputs import packets
 from telemetry.clock import ManualClock
@@ -50,6 +51,26 @@ else:
     info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 216)
     print(struct.unpack_from("=I", info, 136)[0], struct.unpack_from("=Q", info, 200)[0])  # segs_out, bytes_sent
     peer.close()
+"""
+KEEP = """
+import asyncio, sys
+from pathlib import Path
+from agent.input import Context
+from agent.inputs import packets
+from telemetry.clock import SystemClock
+from telemetry.report import Report
+from telemetry.work import Work
+async def main():
+    context = Context(SystemClock(), Report(), lambda event: None, Work, Path(sys.argv[2]))
+    made = packets.build(packets.Config(interfaces=(sys.argv[1],), evidence_mb=1), context)
+    going = asyncio.ensure_future(made.collect())
+    await asyncio.sleep(0.3)
+    print("ready", flush=True)
+    await asyncio.sleep(2)
+    going.cancel()
+    await asyncio.wait({going})
+    made.close()
+asyncio.run(main())
 """
 
 
@@ -108,6 +129,21 @@ def test_a_tcp_transfer_has_the_packets_and_bytes_of_the_wire_though_the_kernel_
     assert int(str(sent["tengwang.flow.tcp_flags"])) & 0x13 == 0x13
     assert int(str(answered["network.packets"])) > 1
     assert int(str(sent["tengwang.flow.label"])) > 0
+
+
+@pytest.mark.needs("root", "iproute2")
+def test_the_packets_of_a_flow_are_kept_as_evidence_without_what_they_say(cable: Pair, tmp_path: Path) -> None:
+    keeper = cable.start(HERE, sys.executable, "-c", KEEP, CABLE, str(tmp_path))
+    assert keeper.stdout
+    assert keeper.stdout.readline() == "ready\n"
+    cable.run(HERE, "ping", "-q", "-c", "5", "-i", "0.01", "-p", "5ec7e7", "2001:db8::2")
+    keeper.communicate(timeout=20)
+    found = [r for path in sorted(tmp_path.glob("evidence/*.pcapng")) for r in captures.records([path.read_bytes()])]
+    echoes = [record.frame for record in found if record.frame[20:21] == b"\x3a" and record.frame[54] in (128, 129)]
+    assert len(echoes) == 10
+    assert {len(frame) for frame in echoes} == {14 + 40 + 8}
+    assert {record.interface for record in found} == {CABLE}
+    assert not any(b"\x5e\xc7\xe7\x5e" in record.frame for record in found)
 
 
 @pytest.mark.needs("root", "iproute2")
