@@ -11,7 +11,12 @@ from typing import Protocol
 import msgspec
 
 from agent.fence import Effect, Fence
+from telemetry.errors import Permanent
 from telemetry.order import Order
+
+
+def no_ring(_: Order) -> Effect:
+    raise Permanent("no_ring", "this agent keeps no packets: evidence_mb of its input packets is 0")
 
 
 class ActionContext(msgspec.Struct, frozen=True):
@@ -20,6 +25,8 @@ class ActionContext(msgspec.Struct, frozen=True):
     fence: Fence
     remeasure: Callable[[Order], str]
     """Make the check that the order names, now; what was found, in a line. Raises Permanent, Transient."""
+    evidence: Callable[[Order], Effect] = no_ring
+    """Send the packets that the order asks for. Raises Permanent."""
 
 
 class Action(Protocol):

@@ -19,7 +19,7 @@ from agent import netlink
 from agent.decoders import rtnetlink
 from telemetry.errors import Permanent, Transient
 from telemetry.event import canonical_ip
-from telemetry.order import CONTAINING, Action, Order
+from telemetry.order import CONTAINING, MAX_EVIDENCE_S, Action, Order
 from telemetry.work import Work
 
 Meta = msgspec.Meta
@@ -36,9 +36,9 @@ class Actions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     allow: Annotated[
         tuple[Action, ...],
         Meta(
-            description="actions that are carried out: recheck (measure again now), and those that change what passes, "
-            "each with its undo: block_source, block_destination, rate_limit, drop_rogue_ra. The latter need the "
-            "program nft and CAP_NET_ADMIN"
+            description="actions that are carried out: recheck (measure again now), evidence (send packets of the "
+            "evidence ring), and those that change what passes, each with its undo: block_source, block_destination, "
+            "rate_limit, drop_rogue_ra. The latter need the program nft and CAP_NET_ADMIN"
         ),
     ] = (Action.RECHECK,)
     never: Annotated[
@@ -106,6 +106,9 @@ def check(order: Order, agent: str, policy: Actions, own: Callable[[], Own], act
         raise Permanent("bad_order", "its id is not one")
     if order.action not in policy.allow:
         raise Permanent("not_allowed", f"[actions] allow of this agent does not have {order.action.value}")
+    if order.action is Action.EVIDENCE:
+        _check_evidence(order)
+        return
     if order.action not in CONTAINING:
         if not CHECK.fullmatch(order.check) or len(order.subject) > MAX_SUBJECT:
             raise Permanent("bad_target", "it names no check")
@@ -121,6 +124,13 @@ def check(order: Order, agent: str, policy: Actions, own: Callable[[], Own], act
         raise Permanent("not_allowed", f"[actions] interfaces does not have {order.interface!r}")
     if found := _never(order, policy) or _owned(order, own()):
         raise Permanent("never", f"{order.target} is {found}")
+
+
+def _check_evidence(order: Order) -> None:
+    if not (0 < order.seconds <= MAX_EVIDENCE_S and 0 < order.around_ms < 1 << 42):
+        raise Permanent("bad_target", "its time is out of bounds")
+    if (order.mac and not MAC.fullmatch(order.mac)) or (order.address and _canonical(order.address) != order.address):
+        raise Permanent("bad_target", "what it is about is no address")
 
 
 def _check_target(order: Order) -> None:

@@ -12,6 +12,7 @@ from agent.fence import Fence
 from agent.home import Home
 from agent.identity import CA
 from agent.nft import Nft
+from agent.order_evidence import TakeOut
 from agent.orders import Orders
 from agent.remeasure import Remeasure
 from telemetry import component
@@ -41,7 +42,7 @@ def build(
     tables = tables or Nft()
     look = partial(stand.look, only=policy.interfaces)
     fence = Fence(tables, look, clock.now_ms, named=bool(policy.interfaces))
-    context = ActionContext(fence, Remeasure(inputs, home, clock, report, emit, work))
+    context = ActionContext(fence, Remeasure(inputs, home, clock, report, emit, work), TakeOut(home, clock, emit))
     urls = tuple(collectors)
 
     def verify(signed: SignedOrder) -> Order:

@@ -36,12 +36,14 @@ PRIORITY_OF_DATASET: Mapping[str, Priority] = {
     "tengwang.snmp": Priority.METRIC,
     "tengwang.readiness": Priority.STATE,
     "tengwang.dns": Priority.METRIC,
+    "tengwang.exporter": Priority.STATE,
     "tengwang.sources": Priority.FINDING,
     "tengwang.ndp": Priority.FINDING,
     "tengwang.arp": Priority.FINDING,
     "tengwang.dhcp": Priority.FINDING,
     "tengwang.terminals": Priority.FINDING,
     "tengwang.response": Priority.FINDING,
+    "tengwang.evidence": Priority.FINDING,
     "tengwang.agent": Priority.LEDGER,
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-SCHEMA = 5
+SCHEMA = 6
 """Version of this list. An older collector sets a newer agent's unknown fields apart instead of refusing the event."""
 
 
@@ -128,6 +128,16 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.flow.label", LONG, "IPv6 flow label of the first packet", "流标签", "Flow label"), F("tengwang.flow.dscp", LONG, "DSCP of the first packet", "DSCP", "DSCP"),
     F("tengwang.flow.icmp_type", LONG, "ICMP or ICMPv6 type", "ICMP类型", "ICMP type"), F("tengwang.flow.icmp_code", LONG, "ICMP or ICMPv6 code", "ICMP代码", "ICMP code"),
     F("tengwang.segment.prefixes", K, "Prefixes of the interface's own global addresses: which segment was seen", "网段前缀", "Segment prefixes", many=True),
+    # --- flow export received (agent/inputs/netflow, sflow)
+    F("tengwang.flow.ingress", LONG, "ifIndex by which the exporter received it", "入接口索引", "Ingress ifIndex"), F("tengwang.flow.egress", LONG, "ifIndex by which the exporter sent it", "出接口索引", "Egress ifIndex"),
+    F("tengwang.flow.sampling_source", K, "Where the rate is from: record, header, sampler, options, configuration; assumed: nobody said one", "采样率来源", "Rate from"),
+    F("tengwang.exporter.protocol", K, "netflow5, netflow9, ipfix or sflow5", "导出协议", "Export protocol"), F("tengwang.exporter.domain", LONG, "Observation domain, source id, engine or sub-agent", "观测域", "Domain"),
+    F("tengwang.exporter.device", K, "Inventory id of the device that exported a flow", "导出设备", "Exporter"), F("tengwang.exporter.agent", IP, "Address that an sFlow agent gives itself", "sFlow代理地址", "sFlow agent"),
+    F("tengwang.exporter.datagrams", LONG, "Datagrams or messages in the period", "导出报文数", "Datagrams"), F("tengwang.exporter.records", LONG, "Flow records or samples in the period", "导出记录数", "Records"),
+    F("tengwang.exporter.lost", LONG, "Missing by the exporter's sequence numbers", "导出丢失", "Lost on the way"), F("tengwang.exporter.lost_unit", K, "records or datagrams: what its sequence numbers count", "丢失单位", "Lost what"),
+    F("tengwang.exporter.malformed", LONG, "Datagrams, sets or samples in the period that could not be read", "畸形数", "Malformed"), F("tengwang.exporter.waiting", LONG, "Sets that wait for their template", "等待模板", "Waiting"),
+    F("tengwang.exporter.templates", LONG, "Templates known", "模板数", "Templates"), F("tengwang.exporter.uptime", LONG, "Uptime by the exporter's own account", "导出设备运行时长", "Exporter uptime", "s"),
+    F("tengwang.exporter.skew", LONG, "Exporter's clock less the agent's", "导出设备时钟偏差", "Exporter clock skew", "ms"),
     # --- neighbour discovery (RFC 4861)
     F("tengwang.ndp.type", K, "router_advertisement, neighbor_solicitation, neighbor_advertisement, redirect ...", "ND类型", "ND type"), F("tengwang.ndp.hop_limit", LONG, "Hop limit of the packet; anything but 255 is forged", "跳数", "Hop limit"),
     F("tengwang.ndp.target", IP, "Target address", "目标地址", "Target"), F("tengwang.ndp.source_lladdr", K, "Source link-layer address option", "源链路地址", "Source lladdr"),
@@ -169,9 +179,11 @@ FIELDS: tuple[Field, ...] = (
     F("tengwang.incident.mttc", LONG, "From found to contained and verified", "遏制用时", "Time to contain", "ms"), F("tengwang.incident.mttr", LONG, "From found to closed", "闭环用时", "Time to close", "ms"),
     F("tengwang.incident.grade", K, "Grade that a person confirmed: general, relatively_major, major, particularly_major", "事件分级", "Grade"), F("tengwang.incident.document", JSON, "The incident as it is after the change", "事件全文", "Whole incident"),
     # --- response (collector/response, agent/actions)
-    F("tengwang.order.id", K, "Order that an agent was given", "指令编号", "Order"), F("tengwang.order.action", K, "block_source, block_destination, rate_limit, drop_rogue_ra, recheck", "指令动作", "Ordered action"),
+    F("tengwang.order.id", K, "Order that an agent was given", "指令编号", "Order"), F("tengwang.order.action", K, "block_source, block_destination, rate_limit, drop_rogue_ra, recheck, evidence", "指令动作", "Ordered action"),
     F("tengwang.order.state", K, "applied, refused, failed, undone, expired", "指令状态", "Order state"), F("tengwang.order.packets", LONG, "Packets that the action's own rules met", "命中包数", "Packets met"),
     F("tengwang.order.bytes", LONG, "Bytes that the action's own rules met", "命中字节", "Bytes met", "byte"), F("tengwang.order.target", K, "What it is directed at: a MAC, an address", "处置对象", "Target"),
+    F("tengwang.evidence.part", LONG, "Number of this part, from 1", "证据分片", "Evidence part"), F("tengwang.evidence.parts", LONG, "Parts of the whole", "证据分片数", "Evidence parts"),
+    F("tengwang.evidence.data", JSON, "A part of a pcapng that was compressed by zstd, in base64", "证据报文", "Evidence packets"),
     F("tengwang.order.expires", DATE, "When the agent undoes it by itself", "到期时间", "Expires", "ms"),
     F("tengwang.order.allowed", K, "Actions that this agent's local policy allows", "允许的动作", "Allowed actions", many=True), F("tengwang.order.scope", K, "Whom the agent's rules can protect: segment, routed or host", "作用范围", "Reach"),
     # --- who is on the segment (agent/inputs/terminals)

@@ -20,6 +20,12 @@ from telemetry.errors import Permanent
 
 ORDERS_PATH = "/agent/v1/orders"
 DATASET = "tengwang.response"
+EVIDENCE_DATASET = "tengwang.evidence"
+"""Packets that an order asked for: a pcapng, compressed by zstd, in numbered parts."""
+MAX_EVIDENCE = 1 << 20
+"""Bytes of it, compressed."""
+EVIDENCE_PART = 48_000
+MAX_EVIDENCE_S = 3600
 READY = "ready"
 MAX_PAYLOAD = 4096
 MAX_ORDERS = 200
@@ -33,9 +39,10 @@ class Action(enum.StrEnum):
     RATE_LIMIT = "rate_limit"
     DROP_ROGUE_RA = "drop_rogue_ra"
     RECHECK = "recheck"
+    EVIDENCE = "evidence"
 
 
-CONTAINING = frozenset(Action) - {Action.RECHECK}
+CONTAINING = frozenset(Action) - {Action.RECHECK, Action.EVIDENCE}
 """Those that change what traffic passes, and so have an undo."""
 
 
@@ -77,6 +84,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     packets_per_second: int = 0
     check: str = ""
     subject: str = ""
+    around_ms: int = 0
+    seconds: int = 0
+    """Of evidence: the moment by the agent's clock, and how far before and behind it."""
     approved_by: str = ""
     withdraw: bool = False
     """Undo now: a later order with the same id takes the place of the first."""

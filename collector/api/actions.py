@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Annotated
 
@@ -12,10 +13,12 @@ from collector.api._operation import Nothing, Operation
 from collector.response.model import State, View
 from collector.response.texts import STATES, why_text
 from collector.site import Site, Who
-from telemetry.clock import iso
+from telemetry.clock import iso, parse_iso
+from telemetry.errors import Permanent
 from telemetry.verdict import Text
 
 Meta = msgspec.Meta
+LATEST_MS = 1 << 42
 OrderId = Annotated[str, Meta(description="Id of the order", max_length=64)]
 
 
@@ -33,6 +36,25 @@ class ActionAsked(msgspec.Struct, frozen=True):
 class ActionRefused(msgspec.Struct, frozen=True):
     order: OrderId
     reason: Annotated[str, Meta(description="Why; it stays on record", max_length=500)] = ""
+
+
+class PacketsAsked(msgspec.Struct, frozen=True):
+    incident: Annotated[str, Meta(description="Id of the incident", max_length=64)]
+    around: Annotated[
+        str, Meta(description="The moment, RFC 3339; empty is when the incident began", max_length=40)
+    ] = ""
+    seconds: Annotated[int, Meta(description="How far before and behind it", ge=1, le=3600)] = 60
+
+
+class PacketsView(msgspec.Struct, frozen=True):
+    """``data``: a pcapng in base64."""
+
+    order: str
+    incident: str
+    agent: str
+    asked_by: str
+    asked: str
+    data: str
 
 
 class ActionView(msgspec.Struct, frozen=True):
@@ -151,6 +173,23 @@ async def again(site: Site, who: Who, asked: ActionAsked) -> ActionView:
     return await _decided(site, lambda: site.services.responses.again(asked.order, who.name))
 
 
+async def fetch(site: Site, who: Who, asked: PacketsAsked) -> ActionView:
+    try:
+        around = parse_iso(asked.around) if asked.around else 0
+    except ValueError as error:
+        raise Permanent("bad_parameter", f"around: {error}") from error
+    if asked.around and not 0 < around < LATEST_MS:
+        raise Permanent("bad_parameter", "around: out of bounds")
+    return await _decided(site, lambda: site.services.responses.fetch(asked.incident, who.name, around, asked.seconds))
+
+
+async def packets(site: Site, who: Who, asked: ActionAsked) -> PacketsView:
+    view, data = await site.answers.ask(lambda: site.services.responses.packets(asked.order, who.name))
+    return PacketsView(
+        view.id, view.incident, view.agent, view.decided_by, _time(view.decided_ms), base64.b64encode(data).decode()
+    )
+
+
 async def _decided(site: Site, decide: Callable[[], View]) -> ActionView:
     return answer(await site.answers.ask(decide))
 
@@ -170,6 +209,14 @@ OPERATIONS = (
     Operation(
         ONE + "/withdraw", "withdraw_action", TAG, "Undo it now", ActionAsked, ActionView, withdraw,
         Role.OPERATOR, "POST",
+    ),
+    Operation(
+        "/incidents/{incident}/packets", "fetch_packets", TAG, "Have the packets around a moment sent by the agent",
+        PacketsAsked, ActionView, fetch, Role.OPERATOR, "POST",
+    ),
+    Operation(
+        ONE + "/packets", "get_packets", TAG, "The packets that were sent, as pcapng", ActionAsked, PacketsView,
+        packets, Role.OPERATOR,
     ),
     Operation(
         ONE + "/again", "propose_action_again", TAG, "Propose once more what is over", ActionAsked, ActionView, again,

@@ -62,6 +62,9 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     ttl_ms: int
     begin_ms: int
     automatic: bool = False
+    around_ms: int = 0
+    seconds: int = 0
+    """Of evidence: the moment, and how far before and behind it."""
     verify_by: str = ""
     verifies: str = ""
     """Id of the order whose effect this one measures."""

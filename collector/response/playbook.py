@@ -93,6 +93,8 @@ class Step(Strict, frozen=True):
         wanted = PLACES[self.action]
         for place in filter(None, (self.at, self.or_at)):
             if place not in wanted:
+                if not wanted:
+                    raise ValueError(f"{self.action} is asked for by a person, not by a playbook")
                 raise ValueError(f"{self.action} is directed at {' or '.join(wanted)}, not at {place}")
         if self.automatic is not None and self.action not in CONTAINING:
             raise ValueError("recheck changes nothing and never waits for approval: leave automatic out")
@@ -130,6 +132,7 @@ PLACES: dict[Action, tuple[Place, ...]] = {
     Action.DROP_ROGUE_RA: ("source_mac", "source_ip"),
     Action.BLOCK_DESTINATION: ("destination_ip",),
     Action.RECHECK: ("check",),
+    Action.EVIDENCE: (),
 }
 TITLES = {
     Action.BLOCK_SOURCE: Text("阻断来源", "Block the source"),
@@ -137,6 +140,7 @@ TITLES = {
     Action.RATE_LIMIT: Text("限制来源速率", "Limit the source's rate"),
     Action.DROP_ROGUE_RA: Text("丢弃非法路由通告", "Drop the rogue router advertisements"),
     Action.RECHECK: Text("立即复测", "Measure again now"),
+    Action.EVIDENCE: Text("调取证据报文", "Fetch the packets"),
 }
 
 

@@ -14,16 +14,17 @@ import msgspec
 from collector.audit import Trail
 from collector.ca import Authority
 from collector.incidents.model import Entry, Incident
-from collector.response import model
+from collector.response import model, packets
 from collector.response.book import HANDED_OUT, Book
 from collector.response.ground import Grounds
 from collector.response.model import Kept, Proposal, State, View
-from collector.response.proposing import PROTECTED, Ability, proposals
+from collector.response.playbook import TITLES
+from collector.response.proposing import PROTECTED, Ability, choose, proposals
 from collector.response.texts import why_text
 from collector.store import Store
 from telemetry.clock import Clock
 from telemetry.errors import Permanent, Problem, Transient
-from telemetry.order import CONTAINING, Order, SignedOrder, SignedOrders, payload_of
+from telemetry.order import CONTAINING, Action, Order, SignedOrder, SignedOrders, payload_of
 from telemetry.report import Report
 
 SYSTEM = "system"
@@ -31,6 +32,9 @@ POLICY = "policy"
 """Who approved what a playbook may do by itself."""
 BY_PERSON = "by_person"
 MAX_REASON = 500
+MAX_FETCHED = 20
+"""Times that packets may be asked for about one incident."""
+FETCH_MS = 600_000
 ATTEMPTS = 1000
 """An incident that came back is acted on anew: its attempts are numbered from the next thousand on."""
 
@@ -58,6 +62,7 @@ class Responses:
     ) -> None:
         """``incidents`` is asked each time: it may be made after this."""
         self.book = Book(store, clock)
+        self._store = store
         self._clock, self._authority, self._trail, self._report = clock, authority, trail, report
         self._grounds, self._incidents = grounds, incidents
 
@@ -138,6 +143,48 @@ class Responses:
     def get(self, order_id: str) -> View:
         """Raises Permanent ``not_found``."""
         return self.view(self.book.get(order_id))
+
+    def fetch(self, incident_id: str, by: str, around_ms: int = 0, seconds: int = 60) -> View:
+        """Have the agent that saw it send its packets around a moment: asked for and approved in one.
+
+        Raises Permanent: unknown_incident, no_agent, too_many.
+        """
+        incident = self._incident(incident_id)
+        if incident is None:
+            raise Permanent("unknown_incident", f"there is no incident {incident_id[:64]!r}")
+        ground = self._grounds.of(incident)
+        able = [a for a in ground.abilities if Action.EVIDENCE in a.allowed]
+        seen = next((a for a in able if a.agent == incident.subject.agent), None)
+        ability = seen or choose(Action.EVIDENCE, incident, able, ground.path)
+        if ability is None:
+            raise Permanent("no_agent", "no agent of this unit may send packets: see [actions] allow of the agent")
+        asked = [k for k in self.book.every() if k.incident == incident.id and k.proposal.action is Action.EVIDENCE]
+        if len(asked) >= MAX_FETCHED:
+            raise Permanent("too_many", f"packets were asked for {len(asked)} times")
+        proposal = Proposal(
+            playbook="",
+            title=TITLES[Action.EVIDENCE],
+            action=Action.EVIDENCE,
+            agent=ability.agent,
+            scope=ability.scope,
+            mac=incident.subject.source_mac,
+            address=incident.subject.source_ip,
+            around_ms=around_ms or incident.first_ms,
+            seconds=seconds,
+            ttl_ms=FETCH_MS,
+            begin_ms=FETCH_MS,
+        )
+        kept = self.keep(incident.id, proposal, len(asked) + 1)
+        if kept is None:
+            raise Permanent("too_many", "somebody else asked at this moment")
+        return self.approve(kept.id, by)
+
+    def packets(self, order_id: str, by: str) -> tuple[View, bytes]:
+        """The pcapng that came of it; who took it is in the audit. Raises Permanent: not_found."""
+        kept = self.book.get(order_id)
+        data = packets.of_order(self._store, kept, self._clock.now_ms())
+        self._trail.write("packets-read", "success", user=by, agent=kept.proposal.agent, message=kept.id)
+        return self.view(kept), data
 
     def approve(self, order_id: str, by: str) -> View:
         """Sign it: the agent may begin now. Raises Permanent: not_found, not_proposed, protected."""
@@ -284,6 +331,8 @@ class Responses:
                 packets_per_second=proposal.packets_per_second,
                 check=proposal.check,
                 subject=proposal.subject,
+                around_ms=proposal.around_ms,
+                seconds=proposal.seconds,
                 approved_by=kept.decided_by,
                 withdraw=bool(kept.withdrawn_ms),
                 serial=serial,

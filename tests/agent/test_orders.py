@@ -352,7 +352,7 @@ def test_without_the_right_to_set_rules_it_says_so_and_fails(tmp_path: Path, seg
 
     desk = Desk(tmp_path, Broken(segment.nft("switch"), denied))
     desk.orders.step()
-    assert desk.told[0]["tengwang.order.allowed"] == ["recheck"]
+    assert desk.told[0]["tengwang.order.allowed"] == ["recheck", "evidence"]
     assert "CAP_NET_ADMIN" in str(desk.told[0]["message"])
     desk.give(desk.order())
     assert desk.phases() == [("failed", "not_permitted")]

@@ -76,6 +76,19 @@ async def draft(request: web.Request, site: Site, _who: Who) -> web.StreamRespon
     return web.Response(text=report.draft(sources, language), content_type="text/plain", charset="utf-8")
 
 
+async def packets(request: web.Request, site: Site, who: Who) -> web.StreamResponse:
+    """What an agent sent as evidence, for Wireshark."""
+    order = request.match_info["order"]
+    try:
+        view, data = await site.answers.ask(lambda: site.services.responses.packets(order, who.name))
+    except Permanent as error:
+        raise web.HTTPNotFound(text=error.detail) from error
+    if view.incident != request.match_info["incident"]:
+        raise web.HTTPNotFound(text="there is no such order of this incident")
+    headers = {"Content-Disposition": f'attachment; filename="{view.incident[:32]}-{view.id}.pcapng"'}
+    return web.Response(body=data, content_type="application/x-pcapng", headers=headers)
+
+
 def _verb(act: Verb) -> Callable[[web.Request, Site, Who], Awaitable[web.StreamResponse]]:
     """A form of the page: do it, and show the incident again. What may not be done says why."""
 
@@ -121,6 +134,7 @@ VERBS: dict[str, Verb] = {
         name, who.name, form.get("reason", "")
     ),
     "reopen": lambda site, who, name, form: site.services.desk.reopen(name, who.name, form.get("reason", "")),
+    "packets": lambda site, who, name, _: site.services.responses.fetch(name, who.name),
     "orders/{order}/approve": lambda site, who, _, form: site.services.responses.approve(form["order"], who.name),
     "orders/{order}/refuse": lambda site, who, _, form: site.services.responses.refuse(
         form["order"], who.name, form.get("reason", "")
@@ -145,5 +159,6 @@ ROUTES = (
     web.get("/incidents", needs(Role.VIEWER, every)),
     web.get("/incidents/{incident}", needs(Role.VIEWER, one)),
     web.get("/incidents/{incident}/report", needs(Role.VIEWER, draft)),
+    web.get("/incidents/{incident}/orders/{order}/packets", needs(Role.OPERATOR, packets)),
     *(web.post("/incidents/{incident}/" + path, needs(Role.OPERATOR, _verb(act))) for path, act in VERBS.items()),
 )
