@@ -73,18 +73,18 @@ LAB = ("e2e", "chaos", "lab")
 """Folders whose tests take the whole machine's attention: never two of them at once."""
 
 
-@pytest.hookimpl(tryfirst=True)
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """For ``-n 2 --dist loadgroup``: the tests of a file stay together, and all those in the lab."""
+    item.add_marker(pytest.mark.xdist_group("lab" if _folder(item) in LAB else item.nodeid.partition("::")[0]))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For ``-n 2 --dist loadgroup``: the tests of a file stay together, those in the lab too, and they begin first."""
-    here = Path(__file__).parent
-    alone = []
-    for item in items:
-        folder = item.path.relative_to(here).parts[0]
-        alone.append(folder in LAB)
-        item.add_marker(pytest.mark.xdist_group("lab" if folder in LAB else item.nodeid.partition("::")[0]))
-    items[:] = [i for i, is_lab in zip(items, alone, strict=True) if is_lab] + [
-        i for i, is_lab in zip(items, alone, strict=True) if not is_lab
-    ]
+    """Those in the lab begin first: they take as long as all others."""
+    items.sort(key=lambda item: _folder(item) not in LAB)
 
 
 @pytest.fixture(scope="session")
