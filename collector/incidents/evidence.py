@@ -1,7 +1,7 @@
 """What an incident is made of: its first alerts, and the events that raised them, as far as the store still has them.
 
-Packets are not here: agents send events, not packets. An input that keeps the packets of a finding would name its
-extract in an event of its own, and that event is then found here like any other.
+Packets are not here: an agent that keeps them sends those around a moment when a person asks for them, by an order of
+the incident (collector/response/packets.py).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 
 from collector import api_tokens
 from collector.access.roles import Role
+from collector.query import Kind, Search
 from collector.response.model import Proposal
 from telemetry.order import Action, Scope
 from telemetry.verdict import Text
+from tests.collector.response.sent_packets import PACKETS, sent
 from tests.demo import INVENTORY
 from tests.running_site import RunningSite
 
@@ -89,3 +92,22 @@ async def test_what_is_not_there_is_404(site: RunningSite) -> None:
     assert (await operator.ask("GET", f"{PATH}/nowhere"))[0] == 404
     assert (await operator.ask("POST", f"{PATH}/nowhere/approve", {}))[0] == 404
     assert (await operator.ask("POST", f"{PATH}/nowhere/refuse", {"reason": "x" * 501}))[0] == 400
+
+
+async def test_packets_that_were_sent_are_had_by_an_operator_and_that_is_audited(site: RunningSite) -> None:
+    order = sent(site, "i1")
+    assert (await Person(site, Role.VIEWER).ask("GET", f"{PATH}/{order}/packets"))[0] == 403
+    status, found = await Person(site, Role.OPERATOR).ask("GET", f"{PATH}/{order}/packets")
+    assert (status, found["order"], found["asked_by"]) == (200, order, "wang")
+    assert base64.b64decode(found["data"]) == PACKETS
+    page = site.services.store.search(Search(0, 2**42, (), Kind.AUDIT, 100))
+    read = [row.doc for row in page.rows if row.doc["event.action"] == "packets-read"]
+    assert [doc["user.name"] for doc in read] == ["token:operator"]
+
+
+async def test_packets_can_not_be_asked_for_without_an_incident_or_a_moment(site: RunningSite) -> None:
+    operator, path = Person(site, Role.OPERATOR), "/api/v1/incidents/nothing/packets"
+    assert (await Person(site, Role.VIEWER).ask("POST", path, {}))[0] == 403
+    assert (await operator.ask("POST", path, {}))[0] == 404
+    assert (await operator.ask("POST", path, {"around": "yesterday"}))[0] == 400
+    assert (await operator.ask("GET", f"{PATH}/{propose(site)}/packets"))[0] == 404

@@ -9,6 +9,7 @@ from collector import login
 from collector.access.roles import Role
 from collector.incidents.model import Grade, Incident, State
 from collector.site import SITE
+from tests.collector.response.sent_packets import PACKETS, sent
 from tests.demo import INVENTORY, fill
 from tests.running_site import Browserless, RunningSite
 
@@ -89,3 +90,24 @@ async def test_a_viewer_reads_and_does_nothing(tmp_path: Path) -> None:
         untouched = site.services.desk.get(incident.id)
         assert untouched is not None
         assert untouched.state is State.FOUND
+
+
+async def test_packets_that_an_agent_sent_are_downloaded_from_the_incident(tmp_path: Path) -> None:
+    async with RunningSite(tmp_path, INVENTORY) as site, Browserless(site) as me:
+        incident = await rogue(site)
+        me.http.headers["Accept-Language"] = "zh-CN"
+        await me.enter()
+        page = f"/incidents/{incident.id}"
+        status, text = await me.post(f"{page}/packets", {"csrf": await me.csrf(page)})
+        assert status == 400, "no agent here may send packets"
+        assert "[actions] allow" in text
+        order = sent(site, incident.id)
+        _, text = await me.get(page)
+        assert f'href="{page}/orders/{order}/packets">下载报文（pcapng）</a>' in text
+        async with me.http.get(f"{site.url}{page}/orders/{order}/packets") as answer:
+            assert (answer.status, await answer.read()) == (200, PACKETS)
+            assert answer.headers["Content-Disposition"].endswith(f'{order}.pcapng"')
+        status, _ = await me.get(f"/incidents/another/orders/{order}/packets")
+        assert status == 404
+        status, _ = await me.get(f"{page}/orders/nothing/packets")
+        assert status == 404
