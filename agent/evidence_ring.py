@@ -31,7 +31,6 @@ RETRY_S = 30.0
 """After the disk refused."""
 MAX_INTERFACES = 256
 """Of one file; a host that makes interfaces all the time begins a new file."""
-LOST = "tengwang_evidence_lost_total"
 
 
 class EvidenceRing:
@@ -83,7 +82,7 @@ class EvidenceRing:
         if self._buffered:
             self._write()
         for reason, count in self._lost.items():
-            self._report.count(LOST, count, reason=reason)
+            self._report.count("tengwang_evidence_lost_total", count, reason=reason)
         self._lost.clear()
 
     def close(self) -> None:

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from agent.decoders.captures import records
 from agent.decoders.pcap import Record
-from agent.evidence_ring import FILES, LOST, MAX_FILES, EvidenceRing, numbers
+from agent.evidence_ring import FILES, MAX_FILES, EvidenceRing, numbers
 from telemetry.clock import ManualClock
 from telemetry.errors import Permanent
 from telemetry.report import Report
 from tests.agent.faulty_disk import FaultyDisk, FaultyFile
 
 MB = 1 << 20
+LOST = "tengwang_evidence_lost_total"
 FRAME = bytes(12) + b"\x08\x06" + bytes(28)
 
 
