@@ -168,12 +168,11 @@ def test_a_torn_end_is_passed_over() -> None:
     assert [record.time_ns for record in made.read()] == [*range(100), *range(101, 151)]
 
 
-def test_only_headers_are_kept_unless_policy_says_more(tmp_path: Path) -> None:
+def test_only_headers_are_kept_unless_policy_says_more() -> None:
     secret = bytes(12) + b"\x86\xdd\x60\0\0\0\0\x20\x11\x40" + bytes(32) + bytes(8) + b"what people say"
     for payload in (False, True):
         made = Ring()
-        made.ring = EvidenceRing(tmp_path, MB, payload, made.clock, made.report, made.disk)
-        made.folder = tmp_path
+        made.ring = EvidenceRing(made.folder, MB, payload, made.clock, made.report, made.disk)
         made.ring.add(5, 1, "eth0", secret, len(secret))
         made.ring.close()
         (record,) = made.read()
