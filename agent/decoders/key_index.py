@@ -23,6 +23,7 @@ Mask = NDArray[np.bool_]
 EMPTY, GONE = -1, -2
 SMALLEST = 1024
 FULL = 0.4
+PIECE = 65_536
 HALF = np.uint64(32)
 
 
@@ -149,7 +150,9 @@ class KeyIndex:
             self._bits += 1
         self._slots = np.full(1 << self._bits, EMPTY, np.int32)
         known = np.flatnonzero(self.live)
-        mixed = self._mix(self.keys[known])
+        # in pieces: three copies of all keys would be the most memory that there ever is
+        pieces = [self._mix(self.keys[known[at : at + PIECE]]) for at in range(0, len(known), PIECE)]
+        mixed = np.concatenate([np.zeros(0, np.uint64), *pieces])
         pending, at, step, mask = known, self._start(mixed), self._step(mixed), len(self._slots) - 1
         while len(pending):
             free = np.flatnonzero(self._slots[at] == EMPTY)

@@ -7,23 +7,22 @@ skewed as in real traffic: most have few packets. A flow's packets lie within ``
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 SNAP = 128
-SPREAD = 40.0
-SECONDS = 90.0
+SPREAD = 40
+SECONDS = 90
 START = 1_790_000_000
 PIECE = 250_000
 HEAD = np.frombuffer(bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 80000000 01000000"), np.uint8)
 Bytes = NDArray[np.uint8]
 
 
-def write(
-    path: Path, packets: int, flows: int, seconds: float = SECONDS, spread: float = SPREAD, seed: int = 5
-) -> None:
+def write(path: Path, packets: int, flows: int, seconds: int = SECONDS, spread: int = SPREAD, seed: int = 5) -> None:
     """The capture, if it is not there."""
     if path.exists():
         return
@@ -113,3 +112,7 @@ def _frames(
 def _wide(numbers: NDArray[np.int64], size: int) -> Bytes:
     parts: Bytes = np.asarray(numbers).astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - size :]
     return parts
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), *map(int, sys.argv[2:]))

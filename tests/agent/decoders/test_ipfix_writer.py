@@ -110,7 +110,8 @@ def test_nfcapd_reads_what_was_counted(tmp_path: Path) -> None:
         seen.add(
             (row.get("src4_addr") or row.get("src6_addr"), row.get("dst4_addr") or row.get("dst6_addr"), kind,
              row.get("src_port", 0), row["dst_port"] if kind not in (1, 58) else -1, row["in_packets"],
-             row["in_bytes"], row.get("tcp_flags", "........"), row["src_tos"], row["src_vlan"], row["input_snmp"], int(start[-3:]))
+             row["in_bytes"], row.get("tcp_flags", "........"), row["src_tos"], row["src_vlan"],
+             row["input_snmp"], int(start[-3:]))
         )  # fmt: skip
     assert seen == expected
     assert len(found) == len(given)
