@@ -18,7 +18,7 @@ run: $(VENV)/.run ## one collector with the embedded store and one local agent; 
 
 test: $(VENV)/.dev ## install what the tests need, start Elasticsearch, run everything (TESTS=path narrows it)
 	@$(BIN)/python tests/setup.py
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(TESTS)
 
 lint: $(VENV)/.dev ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

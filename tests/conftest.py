@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.parts import elasticsearch as elasticsearch_part
 
@@ -28,6 +29,7 @@ BINARIES = {
     "chromium": "chromium",
     "snmpd": "snmpd",
     "snmp": "snmpget",
+    "softflowd": "softflowd",
     "radvd": "radvd",
     "nginx": "nginx",
     "bind9": "named",
@@ -73,18 +75,21 @@ LAB = ("e2e", "chaos", "lab")
 """Folders whose tests take the whole machine's attention: never two of them at once."""
 
 
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """The tests of a file stay with one worker, and all those in the lab."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "lab" if set(file.split("/")) & set(LAB) else file
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """For ``-n 2 --dist loadgroup``: the tests of a file stay together, and all those in the lab."""
-    item.add_marker(pytest.mark.xdist_group("lab" if _folder(item) in LAB else item.nodeid.partition("::")[0]))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those in the lab begin first: they take as long as all others."""
-    items.sort(key=lambda item: _folder(item) not in LAB)
+    items.sort(key=lambda item: not set(item.path.parts) & set(LAB))
 
 
 @pytest.fixture(scope="session")
