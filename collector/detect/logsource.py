@@ -16,6 +16,7 @@ class Source(NamedTuple):
 PRODUCT = "tengwang"
 SOURCES = (
     Source("network", "flow", "tengwang.flow"),
+    Source("network", "exporter", "tengwang.exporter"),
     Source("network", "ndp", "tengwang.ndp"),
     Source("network", "ra", "tengwang.ndp"),
     Source("network", "arp", "tengwang.arp"),
