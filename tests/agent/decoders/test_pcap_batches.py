@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,8 +44,10 @@ def agree(data: bytes, piece: int = 97) -> tuple[list[pcap.Record], str]:
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
     plain = outcome(captures.records((data,)))
     assert outcome(captures.records(pieces)) == plain
-    assert outcome(of(pcap_batches.batches(data))) == plain
-    assert outcome(of(pcap_batches.batches_of(pieces))) == plain
+    # a batch does not name interfaces
+    unnamed = [msgspec.structs.replace(record, interface="") for record in plain[0]], plain[1]
+    assert outcome(of(pcap_batches.batches(data))) == unnamed
+    assert outcome(of(pcap_batches.batches_of(pieces))) == unnamed
     return plain
 
 
