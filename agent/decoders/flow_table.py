@@ -31,7 +31,7 @@ TUNNELS = 65_536
 PROTOCOLS = {FOUR_IN_SIX: 4, SIX_IN_FOUR: 41, GRE: 47, VXLAN_KIND: 17, TEREDO_KIND: 17}
 KINDS_OF_REST = 512
 UNKNOWN = 0
-AT_ONCE = 65_536
+AT_ONCE = 16_384
 """Records given together."""
 Numbers = NDArray[np.int64]
 Direction = Callable[[Words], NDArray[np.uint8]]
