@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """``n`` packets of one link type in order of capture; packet ``i`` is ``data[starts[i] : starts[i] + captured[i]]``.
+    """``n`` packets of one link type in order of capture; packet ``i`` is ``data[starts[i] :][: captured[i]]``.
 
-    ``captured`` and ``lengths`` are bytes kept and bytes on the wire, ``times_ns`` nanoseconds since 1970 UTC, ``link``
+    ``captured`` and ``lengths`` are bytes kept and on the wire, ``times_ns`` nanoseconds since 1970 UTC, ``link``
     the LINKTYPE of https://www.tcpdump.org/linktypes.html. Every packet lies wholly inside ``data``.
     """
 
