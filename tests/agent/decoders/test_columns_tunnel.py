@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,9 +10,11 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
 from scapy.layers.l2 import ARP, GRE, Dot1Q
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet
+from scapy.utils import wrpcap
 
 from agent.decoders.columns import DEEPEST, decode
 from tests.agent.decoders.batches import batch, ether, inner, outer, row
+from tests.agent.decoders.tshark import fields
 
 A, B, C, D = "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"
 FOUR, SIX = IP(src=A, dst=B), IPv6(src=C, dst=D)
@@ -92,3 +96,21 @@ def test_any_change_of_a_tunnelled_packet_is_a_row_or_counted(sent: bytes, data:
             frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
     columns = decode(batch([bytes(frame)] * 2, [whole] * 2))
     assert len(columns.rows) + columns.skipped.total() == 2
+
+
+@pytest.mark.needs("tshark")
+def test_tshark_sees_the_same_inner_and_outer_headers(tmp_path: Path) -> None:
+    packets = [ether() / packet for packet, *_ in CASES]
+    wrpcap(str(tmp_path / "tunnels.pcap"), packets)
+    names = ["ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "udp.srcport", "udp.dstport"]
+    rows = fields(tmp_path / "tunnels.pcap", *names)
+    for packet, row_of in zip(packets, rows, strict=True):
+        source4, destination4, source6, destination6, source_port, destination_port = (v.split(",") for v in row_of)
+        columns = decode(batch([bytes(packet)]))
+        source, destination, _, *ports = inner(columns)
+        six = ":" in source
+        assert (source, destination) == ((source6[-1], destination6[-1]) if six else (source4[-1], destination4[-1]))
+        assert [str(port) for port in ports] == [source_port[-1], destination_port[-1]]
+        _, source, destination, *_ = outer(columns)
+        six = ":" in source
+        assert (source, destination) == ((source6[0], destination6[0]) if six else (source4[0], destination4[0]))
