@@ -18,7 +18,7 @@ from collector.inventory_values import canonical_domain, canonical_mac
 from telemetry import work
 from telemetry.event import canonical_ip
 from telemetry.fields import SCHEMA
-from telemetry.work import DhcpServer, Router, SnmpTarget, Terminal, Work
+from telemetry.work import DhcpServer, Exporter, Router, SnmpTarget, Terminal, Work
 
 
 def derive(index: Indexed, agent_id: str, unit: str, units_with_agents: frozenset[str]) -> Work:
@@ -40,6 +40,9 @@ def derive(index: Indexed, agent_id: str, unit: str, units_with_agents: frozense
         routers=tuple(_router(d) for d in inventory.devices if d.router and unit in (d.segments or (d.unit,))),
         dhcp=tuple(_dhcp_server(d) for d in inventory.devices if d.dhcp and unit in (d.segments or (d.unit,))),
         terminals=tuple(_terminals(index, unit)),
+        exporters=tuple(
+            Exporter(d.id, _addresses(d)) for d in inventory.devices if measuring_unit(index, d, agents) == unit
+        ),
         resolvers=tuple(map(canonical_ip, inventory.resolvers)),
         home_prefixes=tuple(sorted({n for below in index.below(unit) for n in index.networks_of(below)})),
         schema=SCHEMA,

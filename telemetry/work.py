@@ -81,6 +81,13 @@ class Terminal(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...] = ()
 
 
+class Exporter(msgspec.Struct, frozen=True):
+    """A device whose flow export this agent takes."""
+
+    device: str
+    addresses: tuple[str, ...] = ()
+
+
 class Work(msgspec.Struct, frozen=True):
     """Everything one agent is asked to do. ``version`` changes when anything in it does."""
 
@@ -93,6 +100,7 @@ class Work(msgspec.Struct, frozen=True):
     """Empty: none is registered, so no server can be said to be a foreign one."""
     terminals: tuple[Terminal, ...] = ()
     """Empty: none is registered, so no terminal can be said to be a foreign one."""
+    exporters: tuple[Exporter, ...] = ()
     resolvers: tuple[str, ...] = ()
     home_prefixes: tuple[str, ...] = ()
     schema: int = 0

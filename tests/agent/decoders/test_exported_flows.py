@@ -39,7 +39,8 @@ def test_any_record_gives_valid_events_or_permanent(
 
 def test_a_record_of_one_direction() -> None:
     record = {**SIX, "source_port": 443, "destination_port": 5000, "flags": 0x1B, "tos": 0xB8, "label": 77,
-              "ingress": 3, "egress": 4, "start_uptime": 50_000, "end_uptime": 58_000, "vlan": 12, "direction": 1}  # fmt: skip
+              "ingress": 3, "egress": 4, "start_uptime": 50_000, "end_uptime": 58_000, "vlan": 12,
+              "direction": 1}  # fmt: skip
     source = Source("2001:db8::1", "r1", "netflow9", 7, 10, "sampler")
     (made,) = exported_flows.events(record, V9, source)
     assert validate(made) == {

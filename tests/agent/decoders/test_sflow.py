@@ -11,7 +11,7 @@ from agent.decoders import sflow
 from telemetry.errors import Permanent
 from tests.agent.decoders.tshark import frames
 
-FRAMES = [frame for frame in frames("headers.pcap")[:40]]
+FRAMES = frames("headers.pcap")[:40]
 
 
 def words(*values: int) -> bytes:
