@@ -16,7 +16,14 @@ from telemetry.validate import validate
 V9 = Head(9, 7, 0, 1_700_000_000_000, 60_000)
 IPFIX = Head(10, 7, 0, 1_700_000_000_000, -1)
 BY = Source("2001:db8::1", "r1", "ipfix", 7)
-SIX = {"source6": bytes(15) + b"\1", "destination6": bytes(15) + b"\2", "bytes": 100, "packets": 2, "protocol": 6}
+Mixed = dict[str, int | bytes]
+SIX: Mixed = {
+    "source6": bytes(15) + b"\1",
+    "destination6": bytes(15) + b"\2",
+    "bytes": 100,
+    "packets": 2,
+    "protocol": 6,
+}
 NUMBERS = sorted({name for name, _ in ELEMENTS.values()} - BYTES | set(REVERSE.values()))
 
 
@@ -31,14 +38,15 @@ def test_any_record_gives_valid_events_or_permanent(
     numbers: dict[str, int], raw: dict[str, bytes], head: Head, rate: int, shift: int
 ) -> None:
     source = Source("192.0.2.1", "", "netflow9", 2**32 - 1, rate, "options", shift)
-    for record in ({**numbers, **raw}, {**SIX, **numbers}):
+    records: tuple[Mixed, ...] = ({**numbers, **raw}, {**SIX, **numbers})
+    for record in records:
         with contextlib.suppress(Permanent):
             for made in exported_flows.events(record, head, source, numbers.get("boot_ms", -1)):
                 validate(made)
 
 
 def test_a_record_of_one_direction() -> None:
-    record = {**SIX, "source_port": 443, "destination_port": 5000, "flags": 0x1B, "tos": 0xB8, "label": 77,
+    record: Mixed = {**SIX, "source_port": 443, "destination_port": 5000, "flags": 0x1B, "tos": 0xB8, "label": 77,
               "ingress": 3, "egress": 4, "start_uptime": 50_000, "end_uptime": 58_000, "vlan": 12,
               "direction": 1}  # fmt: skip
     source = Source("2001:db8::1", "r1", "netflow9", 7, 10, "sampler")
@@ -58,8 +66,8 @@ def test_a_record_of_one_direction() -> None:
 
 
 def test_a_record_of_both_directions_is_two_events() -> None:
-    record = {**SIX, "source_port": 1, "destination_port": 2, "reverse_bytes": 900, "reverse_packets": 3, "ingress": 5,
-              "egress": 6}  # fmt: skip
+    record: Mixed = {**SIX, "source_port": 1, "destination_port": 2, "reverse_bytes": 900, "reverse_packets": 3,
+              "ingress": 5, "egress": 6}  # fmt: skip
     there, back = exported_flows.events(record, IPFIX, BY)
     assert (there["network.bytes"], back["network.bytes"]) == (100, 900)
     assert (back["source.ip"], back["source.port"], back["destination.port"]) == ("::2", 2, 1)

@@ -66,8 +66,8 @@ def test_what_was_kept_is_there_again() -> None:
     held.define(257, (Field(302, 4), Field(305, 4)), 1)
     again.load(held.dump())
     assert again.dump() == held.dump()
-    assert not again.changed
+    before = again.changed
     again.withdraw_all(options=True)
-    assert again.changed
+    assert (before, again.changed) == (False, True)
     assert again.get(257) is None
     assert again.get(256) is not None
