@@ -3,12 +3,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from scapy.utils import PcapWriter
 
 from agent.input import Blind, Context
 from agent.inputs import netflow
@@ -161,3 +166,56 @@ async def test_a_hundred_thousand_strangers_cost_a_bounded_table(tmp_path: Path)
         made._datagram(b"", (bytes(12) + number.to_bytes(4, "big"), 1)) if number != 1 else None
     made.close()
     assert len(of(events, "unregistered_exporter")) == 65
+
+
+def capture(path: Path) -> tuple[int, int]:
+    """40 flows of UDP, half of them IPv6; packets and bytes of IP."""
+    packets = octets = 0
+    with PcapWriter(str(path)) as out:
+        for flow in range(40):
+            for number in range(flow % 5 + 1):
+                head = IPv6(src="2001:db8::1", dst=f"2001:db8::{flow + 16:x}") if flow % 2 else IP(
+                    src="192.0.2.1", dst=f"198.51.100.{flow}")  # fmt: skip
+                whole = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / head / UDP(
+                    sport=1000 + flow, dport=53) / bytes(100 + flow)  # fmt: skip
+                whole.time = 1_700_000_000 + number / 10
+                out.write(whole)
+                packets, octets = packets + 1, octets + len(whole) - 14
+    return packets, octets
+
+
+@pytest.mark.needs("softflowd")
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+@pytest.mark.parametrize(("version", "protocol"), [("5", "netflow5"), ("9", "netflow9"), ("10", "ipfix")])
+async def test_softflowd_exports_what_it_was_given(tmp_path: Path, host: str, version: str, protocol: str) -> None:
+    path = tmp_path / "given.pcap"
+    packets, octets = capture(path)
+    events: list[Event] = []
+    async with running(built(tmp_path, events)) as port:
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        command = ["softflowd", "-r", str(path), "-n", target, "-v", version, "-p", str(tmp_path / "pid"),
+                   "-c", "none"]  # fmt: skip
+        done = await asyncio.to_thread(
+            subprocess.run,
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=20,
+            check=False,
+        )
+        assert done.returncode == 0
+        await asyncio.sleep(0.5)
+    found = of(events, "flow")
+    if version == "5":  # it has no IPv6
+        found = [e for e in found if e["network.type"] == "ipv4"]
+    assert {e["source.ip"] for e in found} <= {"192.0.2.1", "2001:db8::1"}
+    assert {e["tengwang.exporter.protocol"] for e in found} == {protocol}
+    if version != "5":
+        assert len(found) == 40
+        assert sum(int(str(e["network.packets"])) for e in found) == packets
+        assert sum(int(str(e["network.bytes"])) for e in found) == octets
+    else:
+        assert len(found) == 20
+    if version != "10":  # where RFC 7011 counts what was sent before a message, it counts the message's own as well
+        assert of(events, "export_gap") == []
