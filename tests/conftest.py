@@ -75,12 +75,15 @@ LAB = ("e2e", "chaos", "lab")
 """Folders whose tests take the whole machine's attention: never two of them at once."""
 
 
+def in_lab(nodeid: str) -> bool:
+    return not {*nodeid.partition("::")[0].split("/")}.isdisjoint(LAB)
+
+
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
     """The tests of a file stay with one worker, and all those in the lab."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "lab" if set(file.split("/")) & set(LAB) else file
+        return "lab" if in_lab(nodeid) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
@@ -89,7 +92,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those in the lab begin first: they take as long as all others."""
-    items.sort(key=lambda item: not set(item.path.parts) & set(LAB))
+    items.sort(key=lambda item: not in_lab(item.nodeid))
 
 
 @pytest.fixture(scope="session")
